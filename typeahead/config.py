@@ -1,0 +1,184 @@
+"""Settings and places: one frozen dataclass a room, and where typeahead's files live.
+
+A setting is taken from the first of: a command-line flag (``override``), the environment variable
+``TYPEAHEAD_<ROOM>_<NAME>``, the TOML file (``[room]`` ``name = value``), the default written here. Every default has
+its unit in its name or beside it. Paths follow XDG. Standard library only at import: clients read this file too.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typeahead.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How completions are made."""
+
+    model: str = ""  # path of a .safetensors file; empty: the shipped shell model
+    beam_width: int = 4  # hypotheses kept side by side
+    max_length: int = 80  # bytes generated at most; longer guesses are rarely right
+    min_probability: float = 0.15  # a completion is cut where its running probability falls below this
+
+
+@dataclass(frozen=True)
+class DaemonConfig:
+    """The background process."""
+
+    idle_s: float = 3600.0  # exits after this long without a request
+    nice: int = 5  # so that loading never competes with a key being drawn
+
+
+@dataclass(frozen=True)
+class ShellConfig:
+    """The interactive shell."""
+
+    bash: str = "bash"  # the program underneath
+    suggest: bool = True  # grey text at all
+    highlight: str = "ansibrightblack"  # style of the grey text
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings, one field a room."""
+
+    text: TextConfig
+    daemon: DaemonConfig
+    shell: ShellConfig
+
+
+_ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": ShellConfig}
+_Room = TypeVar("_Room")
+
+
+def load(**override: dict[str, Any]) -> Config:
+    """Read all settings; ``override`` maps a room to the flags given for it (``None`` means not given).
+
+    Raises
+    ------
+    ConfigError
+        The file is not TOML, or it or the environment holds an unknown name or a value of the wrong type.
+    """
+    table = _read_file(config_file())
+    for room in table:
+        if room not in _ROOMS:
+            raise ConfigError(f"{config_file()}: unknown section [{room}]; known: {', '.join(_ROOMS)}")
+    rooms = {name: _room(kind, name, table.get(name, {}), override.get(name, {})) for name, kind in _ROOMS.items()}
+    return Config(**rooms)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML ({error}); mend it or move it away") from error
+
+
+def _room(kind: type[_Room], room: str, table: Any, override: dict[str, Any]) -> _Room:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{config_file()}: {room} = {table!r} is not a section; write [{room}]")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in known:
+            raise ConfigError(f"{config_file()}: unknown setting {room}.{name}; known: {', '.join(known)}")
+        values[name] = _convert(value, known[name].default, f"{config_file()}: {room}.{name}")
+    for name, field in known.items():
+        variable = f"TYPEAHEAD_{room}_{name}".upper()
+        if variable in os.environ:
+            values[name] = _convert(os.environ[variable], field.default, variable)
+        if override.get(name) is not None:
+            values[name] = override[name]
+    return kind(**values)
+
+
+def _convert(value: Any, default: Any, where: str) -> Any:
+    """Bring ``value`` (from TOML or, as a string, from the environment) to the type of ``default``."""
+    kind = type(default)
+    try:
+        if kind is bool and isinstance(value, str):
+            return {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}[value.lower()]
+        if isinstance(value, bool) is not (kind is bool) or isinstance(value, (dict, list)):
+            raise ValueError
+        if kind is str and not isinstance(value, str):
+            raise ValueError
+        return kind(value)
+    except (KeyError, ValueError):
+        raise ConfigError(f"{where} = {value!r} is not a {kind.__name__}; the default is {default!r}") from None
+
+
+def _platform_dir(kind: str) -> Path:
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{kind}_dir")("typeahead", appauthor=False))
+
+
+def config_file() -> Path:
+    """Return the path of the TOML file; it need not exist."""
+    explicit = os.environ.get("TYPEAHEAD_CONFIG")
+    return Path(explicit) if explicit else _platform_dir("config") / "config.toml"
+
+
+def data_dir() -> Path:
+    """Return the folder of the user's own data (history, adapted weights); it may not exist yet."""
+    return _platform_dir("data")
+
+
+def cache_dir() -> Path:
+    """Return the folder of what can be made again (compiled kernels); it may not exist yet."""
+    return _platform_dir("cache")
+
+
+@cache
+def runtime_dir() -> Path:
+    """Return the private folder (mode 0700) of the socket, made if need be: XDG's, else one in the temporary folder.
+
+    Raises
+    ------
+    ConfigError
+        The fallback folder belongs to somebody else or is open to others.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.access(base, os.W_OK | os.X_OK):
+        path = Path(base) / "typeahead"
+    else:
+        path = Path(tempfile.gettempdir()) / f"typeahead-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made ({error.strerror}); set XDG_RUNTIME_DIR to your own folder") from error
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+        raise ConfigError(f"{path}: not a private folder of yours; remove it or set XDG_RUNTIME_DIR")
+    return path
+
+
+def socket_path() -> Path:
+    """Return the daemon's socket; ``TYPEAHEAD_SOCKET`` overrides it."""
+    explicit = os.environ.get("TYPEAHEAD_SOCKET")
+    return Path(explicit) if explicit else runtime_dir() / "daemon.sock"
+
+
+def models_dir() -> Path:
+    """Return the folder of the shipped weights: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def shell_model() -> Path:
+    """Return the weights that complete command lines: the configured file, else the shipped one."""
+    explicit = load().text.model
+    return Path(explicit).expanduser() if explicit else models_dir() / "shell.safetensors"
