@@ -1,1 +1,162 @@
-"""The command line: each command parses, calls one function, prints."""
+"""The command line: each command parses, calls one function, prints.
+
+A subcommand's module is imported only when that subcommand runs or prints its own help; ``typeahead --help`` takes the
+one-line descriptions from the table below, so it loads none of them.
+
+Exit status: 0 done; 1 (or the error's own) an error the user can act on; 2 wrong usage; 70 a bug of ours; 130 Ctrl-C;
+141 the reader of standard output went away.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, cast
+
+import click
+
+from typeahead import __version__
+from typeahead.errors import TypeaheadError
+
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program that Ctrl-C ended
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class Subcommand(NamedTuple):
+    """Where a subcommand lives, and its first sentence of help."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "shell": Subcommand("typeahead.cli.shell", "shell", "Open your bash with completions in grey (the default)."),
+    "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of a started line."),
+    "train": Subcommand("typeahead.cli.train", "train", "Train a network on text: files, folders or standard input."),
+    "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
+    "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
+    "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that reads `SUBCOMMANDS` and imports a subcommand's module on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = SUBCOMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        return cast(click.Command, getattr(importlib.import_module(entry.module), entry.attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in SUBCOMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in SUBCOMMANDS:
+            near = difflib.get_close_matches(args[0], SUBCOMMANDS, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="typeahead", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Complete what you type, in your own shell, with a recurrent network.
+
+    Without a command, open the shell.
+    """
+    if ctx.invoked_subcommand is None:
+        shell = cli.get_command(ctx, "shell")
+        assert shell is not None
+        with shell.make_context("shell", [], parent=ctx) as shell_ctx:
+            shell.invoke(shell_ctx)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line on ``args`` (default: the process's own) and exit with its status."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        status = _run(arguments)
+    except KeyboardInterrupt:  # while an error was being printed
+        status = EXIT_INTERRUPTED
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command and turn whatever ends it into an exit status and at most one line on standard error."""
+    debug = False
+    try:
+        with cli.make_context("typeahead", list(arguments)) as ctx:
+            debug = ctx.params["debug"]
+            cli.invoke(ctx)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a failure has a status, not in the interpreter's last breath
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _explain("interrupted", debug)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _abandon_stdout()
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        return _report(error, arguments, debug)
+    return 0
+
+
+def _report(error: Exception, arguments: list[str], debug: bool) -> int:
+    """Print one line about an error and return its exit status."""
+    if isinstance(error, TypeaheadError):
+        _explain(str(error), debug)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _abandon_stdout()
+        where = error.filename if isinstance(error.filename, str) else "the output"
+        _explain(f"{where}: {error.strerror}; make room and run this again", debug)
+        return TypeaheadError.exit_code
+    if isinstance(error, MemoryError):
+        _explain(f"out of memory ({error or 'no details'}); ask for less, or run this on a larger machine", debug)
+        return TypeaheadError.exit_code
+    rerun = shlex.join(["typeahead", "--debug", *arguments])
+    hint = "please report the traceback above" if debug else f"for the traceback: {rerun}"
+    _explain(f"this is a bug: {type(error).__name__}: {error}; {hint}", debug)
+    return EXIT_BUG
+
+
+def _explain(message: str, debug: bool) -> None:
+    """Print ``message`` as one line on standard error, after the current exception's traceback with ``--debug``."""
+    if debug:
+        click.echo(traceback.format_exc(), err=True, nl=False)
+    # A file name or a shell's answer inside a message may hold newlines or terminal sequences.
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    click.echo(f"typeahead: {line}", err=True)
+
+
+def _abandon_stdout() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's own last flush does not fail again."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)

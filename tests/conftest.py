@@ -1,0 +1,81 @@
+"""What every test gets: a home of its own, a seeded generator, and no quiet skip where everything must run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from typeahead import config
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# A loaded machine must not turn a property into a failure: no test asserts a time, so neither does hypothesis.
+hypothesis.settings.register_profile(
+    "typeahead",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("typeahead")
+
+_KEPT = frozenset({"TYPEAHEAD_TEST_ALL"})
+_SHELL_VARIABLES = ("HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "INPUTRC", "TMUX", "EDITOR")
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Point everything a user owns into ``tmp_path``; the runtime folder is short, for a socket's path has 107 bytes."""
+    for variable in list(os.environ):
+        if variable.startswith("TYPEAHEAD_") and variable not in _KEPT:
+            monkeypatch.delenv(variable)
+    for variable in _SHELL_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    runtime = tempfile.mkdtemp(prefix="ta-")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    # Shared by the session: matplotlib builds its font list once.
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    config.runtime_dir.cache_clear()
+    yield home
+    config.runtime_dir.cache_clear()
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator that gives the same numbers in every run."""
+    import numpy as np
+
+    return np.random.default_rng(20240607)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the report is what the inner hook returns
+    """With ``TYPEAHEAD_TEST_ALL=1``, fail a test that skips, unless its reason starts with "optional"."""
+    report = yield
+    if os.environ.get("TYPEAHEAD_TEST_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not reason.startswith("optional"):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: skipped, but TYPEAHEAD_TEST_ALL=1 asks for every test: {reason}"
+    return report
