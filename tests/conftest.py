@@ -34,7 +34,7 @@ _SHELL_VARIABLES = ("HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", 
 def isolated_home(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """Point everything a user owns into ``tmp_path``; the runtime folder is short, for a socket's path has 107 bytes."""
+    """Point everything a user owns into ``tmp_path``, but for the runtime folder: a socket's path has 107 bytes."""
     for variable in list(os.environ):
         if variable.startswith("TYPEAHEAD_") and variable not in _KEPT:
             monkeypatch.delenv(variable)

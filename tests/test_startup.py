@@ -1,0 +1,82 @@
+"""What a process loads before it has done anything: a prompt or a help text must not wait for numerical libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"numpy", "numba", "scipy", "librosa", "prompt_toolkit", "matplotlib", "safetensors", "tqdm"}
+
+# Runs a module as `python -m` does and, when the process ends, writes what it has loaded.
+_PROBE = """
+import atexit, json, runpy, sys
+report, module, *sys.argv[1:] = sys.argv[1:]
+def write():
+    with open(report, "w") as file:
+        json.dump([sorted(sys.modules), sys.argv[1:]], file)
+atexit.register(write)
+if module == "-c":
+    exec(sys.argv.pop(1))
+else:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def loaded(tmp_path: Path, module: str, *args: str) -> set[str]:
+    """Run ``module`` with ``args`` in a process of its own; return the top names of the modules it has loaded."""
+    report = tmp_path / "modules.json"
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, str(report), module, *args], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    modules, _ = json.loads(report.read_text())
+    return {name.partition(".")[0] for name in modules}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--version"],
+        ["--help"],
+        ["daemon", "--help"],
+        ["daemon", "start", "--help"],
+        ["shell", "--help"],
+        ["complete", "--help"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["inspect", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_version_load_no_heavy_library(args: list[str], tmp_path: Path) -> None:
+    assert loaded(tmp_path, "typeahead", *args) & HEAVY == set()
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"]], ids=" ".join)
+def test_help_and_version_load_no_subcommand(args: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.argv[1:] = {args!r}; import typeahead.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
+    )
+    code += "assert not [n for n in sys.modules if n.startswith('typeahead.cli.')], sorted(sys.modules)"
+    loaded(tmp_path, "-c", code)
+
+
+def test_the_client_loads_the_standard_library_alone(tmp_path: Path) -> None:
+    before = loaded(tmp_path, "-c", "pass")  # what site and .pth files bring
+    outside = loaded(tmp_path, "-c", "import typeahead.shell.client") - before - set(sys.stdlib_module_names)
+    assert outside == {"typeahead"}
+
+
+def test_importing_the_package_loads_none_of_its_rooms(tmp_path: Path) -> None:
+    code = "import sys, typeahead; assert [n for n in sys.modules if n.startswith('typeahead')] == ['typeahead']"
+    assert loaded(tmp_path, "-c", code) & HEAVY == set()
+
+
+@pytest.mark.parametrize("library", ["numpy", "prompt_toolkit"])
+def test_the_probe_sees_a_library_that_is_loaded(library: str, tmp_path: Path) -> None:
+    assert library in loaded(tmp_path, "-c", f"import {library}") & HEAVY
