@@ -80,8 +80,8 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path_factory, data):
     path.write_bytes(content)
     try:
         arrays, metadata = checkpoint.load(path)
-    except ModelFileError as error:
-        assert "\n" not in str(error)
+    except ModelFileError:
+        pass
     else:  # a flip between JSON's tokens (a space for a tab) may change nothing that is read
         assert metadata == {"format_version": checkpoint.FORMAT_VERSION, **METADATA}
         assert all(np.array_equal(arrays[name], array) for name, array in ARRAYS.items())
@@ -91,7 +91,7 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path_factory, data):
 def test_no_junk_is_taken_for_a_model(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("junk") / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="not a safetensors file|damaged|cannot be read|not written by"):
+    with pytest.raises(ModelFileError, match=r"not a safetensors file|damaged|cannot be read|not written by"):
         checkpoint.load(path)
 
 

@@ -133,12 +133,12 @@ def _checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> 
     for name in sorted(arrays):
         array = arrays[name]
         crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode("utf-8", "surrogatepass"), crc)
-        crc = zlib.crc32(array.reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(array.reshape(-1).view(np.uint8).data, crc)
     return crc
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to the disk, then rename: a reader sees the old file or the new one, never a part."""
+    """Write beside ``path``, flush to the disk, then rename: a reader sees the old file or the new one."""
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         try:
