@@ -1,0 +1,425 @@
+"""Elman, GRU and LSTM cells as compiled kernels: each a ``_forward``, a ``_backward`` and a ``_step``.
+
+    T = seq_len, B = batch_size, D = input size, H = hidden_size, G = gates (Elman 1, GRU 3, LSTM 4)
+
+    table (N, G*H)     what the input adds to the gates, one row an input: w_ih x + b_ih
+    rows (T, B)        which row of the table belongs to step t of lane b
+    w_hh (G*H, H)      recurrent weights, PyTorch's gate order; w_hh_t (H, G*H) is a contiguous transpose
+    b_hh (G*H)         recurrent bias
+    hs (T+1, B, H)     hidden states; hs[0] is the initial one, step t reads hs[t] and writes hs[t+1]
+    cs (T+1, B, H)     the LSTM's cell states, likewise
+    cache (T, B, K*H)  activations kept for the backward pass
+    dhs (T, B, H)      gradient of the loss with respect to hs[1:], from above
+    dgates (T, B, G*H) gradient with respect to the recurrent product w_hh h + b_hh
+    dtable (N, G*H)    gradient with respect to the table, added to
+    dh, dc (B, H)      gradient that flows back in time: in, from the step after the last; out, to hs[0]
+
+A byte as input is thus a row look-up: the table is w_ih transposed, plus b_ih, with one row a symbol. A dense input
+has one row a step and lane. The cell need not know which.
+
+Kernels validate nothing, allocate nothing in the time loop, follow the dtype of their arrays and release the GIL.
+They all live in this file, because Numba's cache on disk does not notice a change in a callee of another file.
+
+Reference: Elman 1990; Hochreiter and Schmidhuber 1997; Cho et al. 2014. The GRU applies the reset gate after the
+recurrent matrix and lets z weigh the old state, as PyTorch does (and Cho et al. do not).
+"""
+
+import math
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic, overload
+
+# NaN and infinity stay exact, so that an explosion is seen; sums may be reordered into SIMD lanes.
+_FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+_kernel = njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy")
+
+# --------------------------------------------------------------------------------------------------- activations
+
+
+def _tanh(x: float) -> float:
+    return math.tanh(x)
+
+
+def _exp(x: float) -> float:
+    return math.exp(x)
+
+
+@intrinsic
+def _float32_from_bits(_context, bits):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float32))
+
+    return types.float32(types.int32), codegen
+
+
+_f = np.float32
+_LIMIT = _f(7.90531110763549805)  # where float32's tanh is 1 to the last bit but one
+_A1, _A3, _A5, _A7 = (
+    _f(4.89352455891786e-03),
+    _f(6.37261928875436e-04),
+    _f(1.48572235717979e-05),
+    _f(5.12229709037114e-08),
+)
+_A9, _A11, _A13 = _f(-8.60467152213735e-11), _f(2.00018790482477e-13), _f(-2.76076847742355e-16)
+_B0, _B2, _B4, _B6 = (
+    _f(4.89352518554385e-03),
+    _f(2.26843463243900e-03),
+    _f(1.18534705686654e-04),
+    _f(1.19825839466702e-06),
+)
+
+
+@overload(_tanh, inline="always")
+def _overload_tanh(x):
+    """Let float32 take a rational function (13/6, minimax), which SIMD can do; other types the library's tanh."""
+    if x != types.float32:
+        return lambda x: math.tanh(x)
+
+    def rational(x):
+        x = min(max(x, -_LIMIT), _LIMIT)
+        x2 = x * x
+        p = ((((((_A13 * x2 + _A11) * x2 + _A9) * x2 + _A7) * x2 + _A5) * x2 + _A3) * x2 + _A1) * x
+        return p / (((_B6 * x2 + _B4) * x2 + _B2) * x2 + _B0)
+
+    return rational
+
+
+_LOG2E, _LN2_HIGH, _LN2_LOW = _f(1.44269504088896341), _f(0.693359375), _f(-2.12194440e-4)
+_E0, _E1, _E2, _E3, _E4, _E5 = _f(1 / 2), _f(1 / 6), _f(1 / 24), _f(1 / 120), _f(1 / 720), _f(1 / 5040)
+_HALF, _ONE, _EXP_LOW = _f(0.5), _f(1.0), _f(-87.0)
+
+
+@overload(_exp, inline="always")
+def _overload_exp(x):
+    """Let float32 take 2^n times a Taylor polynomial on [-ln2/2, ln2/2]; right for x <= 0, all that softmax needs."""
+    if x != types.float32:
+        return lambda x: math.exp(x)
+
+    def polynomial(x):
+        x = max(x, _EXP_LOW)
+        n = math.floor(x * _LOG2E + _HALF)
+        r = x - n * _LN2_HIGH - n * _LN2_LOW
+        p = (((((_E5 * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0) * r * r + r + _ONE
+        return p * _float32_from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
+
+    return polynomial
+
+
+@_kernel
+def _sigmoid_in_place(x):
+    half = x.dtype.type(0.5)
+    for j in range(x.size):
+        x[j] = half * _tanh(half * x[j]) + half
+
+
+@_kernel
+def _add_into(x, y, z, out):
+    for j in range(out.size):
+        out[j] = x[j] + y[j] + z[j]
+
+
+# --------------------------------------------------------------------------------------------------------- Elman
+
+
+@_kernel
+def elman_forward(table, rows, w_hh_t, b_hh, hs, gates):
+    """Compute ``h' = tanh(w_ih x + b_ih + w_hh h + b_hh)`` for T steps; gates (B, H) is scratch."""
+    T, B = rows.shape
+    for t in range(T):
+        np.dot(hs[t], w_hh_t, gates)
+        for b in range(B):
+            h = hs[t + 1, b]
+            _add_into(table[rows[t, b]], gates[b], b_hh, h)
+            for j in range(h.size):
+                h[j] = _tanh(h[j])
+
+
+@_kernel
+def elman_backward(dhs, rows, w_hh, hs, dtable, dgates, dh):
+    """Carry the gradient back through T steps: ``da = dh (1 - h'^2)``, ``dh_prev = w_hh^T da``."""
+    T, B = rows.shape
+    for t in range(T - 1, -1, -1):
+        for b in range(B):
+            h, da, dy, dh_b = hs[t + 1, b], dgates[t, b], dhs[t, b], dh[b]
+            for j in range(h.size):
+                da[j] = (dy[j] + dh_b[j]) * (1 - h[j] * h[j])
+            dx = dtable[rows[t, b]]
+            for j in range(h.size):
+                dx[j] += da[j]
+        np.dot(dgates[t], w_hh, dh)
+
+
+# ----------------------------------------------------------------------------------------------------------- GRU
+
+
+@_kernel
+def gru_forward(table, rows, w_hh_t, b_hh, hs, cache, gates):
+    """Compute r, z, n and ``h' = (1 - z) n + z h`` for T steps; cache holds r, z, n, w_hn h + b_hn."""
+    T, B = rows.shape
+    H = hs.shape[2]
+    one = hs.dtype.type(1)
+    for t in range(T):
+        np.dot(hs[t], w_hh_t, gates)
+        for b in range(B):
+            x, a, kept = table[rows[t, b]], gates[b], cache[t, b]
+            rz, r, z, n, hn = kept[: 2 * H], kept[:H], kept[H : 2 * H], kept[2 * H : 3 * H], kept[3 * H :]
+            _add_into(x[: 2 * H], a[: 2 * H], b_hh[: 2 * H], rz)
+            _sigmoid_in_place(rz)
+            x_n, a_n, b_n = x[2 * H :], a[2 * H :], b_hh[2 * H :]
+            for j in range(H):
+                hn[j] = a_n[j] + b_n[j]
+            for j in range(H):
+                n[j] = _tanh(x_n[j] + r[j] * hn[j])
+            h, h_next = hs[t, b], hs[t + 1, b]
+            for j in range(H):
+                h_next[j] = (one - z[j]) * n[j] + z[j] * h[j]
+
+
+@_kernel
+def _gru_backward_lane(dy, dh, kept, h, da, dx):
+    # One lane of one step. dh in: gradient of h'; out: its direct part for h (through z), without the recurrent matrix.
+    H = h.size
+    one = h.dtype.type(1)
+    r, z, n, hn = kept[:H], kept[H : 2 * H], kept[2 * H : 3 * H], kept[3 * H :]
+    da_r, da_z, da_n = da[:H], da[H : 2 * H], da[2 * H :]
+    for j in range(H):
+        dh[j] += dy[j]
+    for j in range(H):
+        da_z[j] = dh[j] * (h[j] - n[j]) * z[j] * (one - z[j])
+    for j in range(H):
+        da_n[j] = dh[j] * (one - z[j]) * (one - n[j] * n[j])
+    for j in range(H):
+        da_r[j] = da_n[j] * hn[j] * r[j] * (one - r[j])
+    for j in range(3 * H):
+        dx[j] += da[j]
+    for j in range(H):
+        da_n[j] *= r[j]  # the reset gate stands between n and the recurrent product only
+    for j in range(H):
+        dh[j] *= z[j]
+
+
+@_kernel
+def gru_backward(dhs, rows, w_hh, hs, cache, dtable, dgates, dh, through):
+    """Carry the gradient back through T steps; through (B, H) is scratch for the recurrent part."""
+    T, B = rows.shape
+    H = hs.shape[2]
+    for t in range(T - 1, -1, -1):
+        for b in range(B):
+            _gru_backward_lane(dhs[t, b], dh[b], cache[t, b], hs[t, b], dgates[t, b], dtable[rows[t, b]])
+        np.dot(dgates[t], w_hh, through)
+        for b in range(B):
+            for j in range(H):
+                dh[b, j] += through[b, j]
+
+
+# ---------------------------------------------------------------------------------------------------------- LSTM
+
+
+@_kernel
+def lstm_forward(table, rows, w_hh_t, b_hh, hs, cs, cache, gates):
+    """Compute i, f, g, o, ``c' = f c + i g`` and ``h' = o tanh(c')``; cache holds i, f, g, o, tanh(c')."""
+    T, B = rows.shape
+    H = hs.shape[2]
+    for t in range(T):
+        np.dot(hs[t], w_hh_t, gates)
+        for b in range(B):
+            kept = cache[t, b]
+            _add_into(table[rows[t, b]], gates[b], b_hh, kept[: 4 * H])
+            _sigmoid_in_place(kept[: 2 * H])
+            _sigmoid_in_place(kept[3 * H : 4 * H])
+            i, f, g, o, tanh_c = kept[:H], kept[H : 2 * H], kept[2 * H : 3 * H], kept[3 * H : 4 * H], kept[4 * H :]
+            c, c_next, h_next = cs[t, b], cs[t + 1, b], hs[t + 1, b]
+            for j in range(H):
+                g[j] = _tanh(g[j])
+            for j in range(H):
+                c_next[j] = f[j] * c[j] + i[j] * g[j]
+            for j in range(H):
+                tanh_c[j] = _tanh(c_next[j])
+            for j in range(H):
+                h_next[j] = o[j] * tanh_c[j]
+
+
+@_kernel
+def _lstm_backward_lane(dy, dh, dc, kept, c, da, dx):
+    # One lane of one step. dc in: gradient of c'; out: of c.
+    H = c.size
+    one = c.dtype.type(1)
+    i, f, g, o, tanh_c = kept[:H], kept[H : 2 * H], kept[2 * H : 3 * H], kept[3 * H : 4 * H], kept[4 * H :]
+    da_i, da_f, da_g, da_o = da[:H], da[H : 2 * H], da[2 * H : 3 * H], da[3 * H :]
+    for j in range(H):
+        dh[j] += dy[j]
+    for j in range(H):
+        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
+    for j in range(H):
+        da_o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
+    for j in range(H):
+        da_i[j] = dc[j] * g[j] * i[j] * (one - i[j])
+    for j in range(H):
+        da_g[j] = dc[j] * i[j] * (one - g[j] * g[j])
+    for j in range(H):
+        da_f[j] = dc[j] * c[j] * f[j] * (one - f[j])
+    for j in range(H):
+        dc[j] *= f[j]
+    for j in range(4 * H):
+        dx[j] += da[j]
+
+
+@_kernel
+def lstm_backward(dhs, rows, w_hh, hs, cs, cache, dtable, dgates, dh, dc):
+    """Carry the gradient back through T steps, along h and along c."""
+    T, B = rows.shape
+    for t in range(T - 1, -1, -1):
+        for b in range(B):
+            _lstm_backward_lane(dhs[t, b], dh[b], dc[b], cache[t, b], cs[t, b], dgates[t, b], dtable[rows[t, b]])
+        np.dot(dgates[t], w_hh, dh)
+
+
+# ------------------------------------------------------------------------------------- one step, for generation
+
+
+@_kernel
+def matmul_step(x, w, bias, out):
+    """Compute ``out = x w^T + bias`` for few lanes: x (B, K), w (N, K), out (B, N).
+
+    The weights, which do not fit the first cache, are read once for all lanes; BLAS packs them first and is slower.
+    """
+    B, K = x.shape
+    for i in range(w.shape[0]):
+        row = w[i]
+        for b in range(B):
+            x_b = x[b]
+            total = x.dtype.type(0)
+            for k in range(K):
+                total += row[k] * x_b[k]
+            out[b, i] = total + bias[i]
+
+
+@_kernel
+def elman_step(table, rows, w_hh, b_hh, h, h_next, gates):
+    """Advance B lanes by one step: h (B, H) is read, h_next (B, H) written; gates (B, H) is scratch."""
+    matmul_step(h, w_hh, b_hh, gates)
+    for b in range(h.shape[0]):
+        x, a, out = table[rows[b]], gates[b], h_next[b]
+        for j in range(out.size):
+            out[j] = _tanh(x[j] + a[j])
+
+
+@_kernel
+def gru_step(table, rows, w_hh, b_hh, h, h_next, gates):
+    """Advance B lanes by one step, like `elman_step`; gates (B, 3H) is scratch."""
+    H = h.shape[1]
+    one = h.dtype.type(1)
+    matmul_step(h, w_hh, b_hh, gates)
+    for b in range(h.shape[0]):
+        x, a, old, new = table[rows[b]], gates[b], h[b], h_next[b]
+        for j in range(2 * H):
+            a[j] += x[j]
+        _sigmoid_in_place(a[: 2 * H])
+        r, z, n, x_n = a[:H], a[H : 2 * H], a[2 * H :], x[2 * H :]
+        for j in range(H):
+            n[j] = _tanh(x_n[j] + r[j] * n[j])
+        for j in range(H):
+            new[j] = (one - z[j]) * n[j] + z[j] * old[j]
+
+
+@_kernel
+def lstm_step(table, rows, w_hh, b_hh, h, c, h_next, c_next, gates):
+    """Advance B lanes by one step, like `elman_step`, with the cell state; gates (B, 4H) is scratch."""
+    H = h.shape[1]
+    matmul_step(h, w_hh, b_hh, gates)
+    for b in range(h.shape[0]):
+        x, a = table[rows[b]], gates[b]
+        for j in range(4 * H):
+            a[j] += x[j]
+        _sigmoid_in_place(a[: 2 * H])
+        _sigmoid_in_place(a[3 * H :])
+        i, f, g, o = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
+        old, cell, new = c[b], c_next[b], h_next[b]
+        for j in range(H):
+            cell[j] = f[j] * old[j] + i[j] * _tanh(g[j])
+        for j in range(H):
+            new[j] = o[j] * _tanh(cell[j])
+
+
+# ------------------------------------------------------------------------------------------- loss and dropout
+
+
+@_kernel
+def log_softmax(logits):
+    """Turn each row of logits (N, V) into log-probabilities, in place."""
+    for i in range(logits.shape[0]):
+        row = logits[i]
+        highest = row[0]
+        for j in range(row.size):
+            highest = max(highest, row[j])
+        total = row.dtype.type(0)
+        for j in range(row.size):
+            total += _exp(row[j] - highest)
+        shift = highest + math.log(total)
+        for j in range(row.size):
+            row[j] -= shift
+
+
+@_kernel
+def softmax_cross_entropy(logits, targets, scale, probabilities):
+    """Return the summed loss (nats) of logits (N, V) against targets (N); logits become ``scale`` times its gradient.
+
+    probabilities (V,) is scratch.
+    """
+    loss = 0.0
+    p = probabilities
+    for i in range(logits.shape[0]):
+        row = logits[i]
+        highest = row[0]
+        for j in range(row.size):
+            highest = max(highest, row[j])
+        for j in range(row.size):
+            p[j] = _exp(row[j] - highest)
+        total = row.dtype.type(0)
+        for j in range(row.size):
+            total += p[j]
+        loss += math.log(total) + highest - row[targets[i]]
+        factor = row.dtype.type(scale / total)
+        for j in range(row.size):
+            row[j] = p[j] * factor
+        row[targets[i]] -= row.dtype.type(scale)
+    return loss
+
+
+@_kernel
+def _hash(bits):
+    bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    bits = np.uint32((bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(bits ^ (bits >> np.uint32(16)))
+
+
+@_kernel
+def dropout(x, seed, drop, out):
+    """Write x (N,) to out with a share ``drop`` of its elements zeroed and the others divided by 1 - drop.
+
+    Which ones is a hash of seed and position, so that the backward pass asks again instead of storing a mask.
+    Reference: Srivastava et al. 2014; the hash's constants are those of "lowbias32" (C. Wellons, public domain).
+    """
+    keep = x.dtype.type(1 / (1 - drop))
+    zero = x.dtype.type(0)
+    threshold = np.uint32(drop * 4294967295.0)
+    key = _hash(np.uint32(seed))  # neighbouring seeds must not give masks that are shifts of each other
+    for i in range(x.size):
+        out[i] = x[i] * keep if _hash(np.uint32(np.uint32(i) ^ key)) >= threshold else zero
+
+
+# ----------------------------------------------------------------------------------------------------- optimiser
+
+
+@_kernel
+def adam(x, gradient, mean, square, scale, rate, correction, beta1, beta2, eps, decay):
+    """Update one parameter (N,) in place; see `optim.AdamW`. ``gradient`` is multiplied by ``scale`` first."""
+    kind = x.dtype.type
+    scale, rate, correction, eps, keep = kind(scale), kind(rate), kind(correction), kind(eps), kind(1 - decay)
+    b1, b2, a1, a2 = kind(beta1), kind(beta2), kind(1 - beta1), kind(1 - beta2)
+    for i in range(x.size):
+        g = gradient[i] * scale
+        mean[i] = b1 * mean[i] + a1 * g
+        square[i] = b2 * square[i] + a2 * g * g
+        x[i] = x[i] * keep - rate * mean[i] / (np.sqrt(square[i]) * correction + eps)

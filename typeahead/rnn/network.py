@@ -1,0 +1,207 @@
+"""A stack of recurrent cells between an input and an output layer: parameters, state, loss, one step.
+
+    B = batch_size, T = seq_len, D = input_size, H = hidden_size, V = output_size, L = num_layers, S = states a cell
+
+All parameters are one mapping name -> array (PyTorch's shapes and gate order)::
+
+    cells.<l>.w_ih (G*H, D or H)   cells.<l>.w_hh (G*H, H)   cells.<l>.b_ih (G*H)   cells.<l>.b_hh (G*H)
+    output.weight (V, H)           output.bias (V)
+
+and all states one array (L, S, B, H): S = 1 holds h; the LSTM's S = 2 holds h and c.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from typeahead.rnn import cells
+
+if TYPE_CHECKING:
+    from typeahead.rnn.backpropagation import Gradients
+
+Array = np.ndarray[Any, np.dtype[Any]]
+GATES = {"elman": 1, "gru": 3, "lstm": 4}
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The architecture; everything needed to lay out parameters and state.
+
+    ``one_hot``: inputs are symbols below ``input_size``, looked up; otherwise vectors of that many numbers.
+    ``dropout`` acts on the output of every layer, the last one too, in training only.
+    """
+
+    cell: str = "gru"
+    input_size: int = 256
+    hidden_size: int = 256
+    num_layers: int = 1
+    output_size: int = 256
+    dropout: float = 0.0
+    one_hot: bool = True
+
+    def __post_init__(self) -> None:
+        if self.cell not in GATES:
+            raise ValueError(f"cell {self.cell!r} is unknown; choose one of {', '.join(GATES)}")
+        for name in ("input_size", "hidden_size", "num_layers", "output_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
+
+    @property
+    def states(self) -> int:
+        """How many arrays a cell carries from step to step (S)."""
+        return 2 if self.cell == "lstm" else 1
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter, in the order in which they are initialised."""
+        H, gates = self.hidden_size, GATES[self.cell] * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            width = H if layer else self.input_size
+            shapes[f"cells.{layer}.w_ih"] = (gates, width)
+            shapes[f"cells.{layer}.w_hh"] = (gates, H)
+            shapes[f"cells.{layer}.b_ih"] = (gates,)
+            shapes[f"cells.{layer}.b_hh"] = (gates,)
+        shapes["output.weight"] = (self.output_size, H)
+        shapes["output.bias"] = (self.output_size,)
+        return shapes
+
+
+class Network:
+    """A network as its configuration and its parameters.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    parameters : dict of str to ndarray
+        One array for each name of ``config.shapes()``, all of one floating dtype. Kept, not copied.
+
+    Raises
+    ------
+    ValueError
+        A name is missing or unknown, or a shape or dtype does not fit.
+    """
+
+    def __init__(self, config: NetworkConfig, parameters: dict[str, Array]) -> None:
+        shapes = config.shapes()
+        if set(parameters) != set(shapes):
+            raise ValueError(f"parameters {sorted(set(parameters) ^ set(shapes))} are missing or unknown")
+        for name, shape in shapes.items():
+            if parameters[name].shape != shape:
+                raise ValueError(f"parameter {name} has shape {parameters[name].shape}, not {shape}")
+        self.config = config
+        self.parameters = {name: parameters[name] for name in shapes}
+        self.dtype = self.parameters["output.bias"].dtype
+        if self.dtype.kind != "f" or any(array.dtype != self.dtype for array in parameters.values()):
+            raise ValueError("parameters are not all of one floating dtype")
+        self._step_weights: list[dict[str, Array]] | None = None
+        self._loss: Gradients | None = None
+
+    @classmethod
+    def create(cls, config: NetworkConfig, seed: int, dtype: Any = np.float32) -> Network:
+        """Draw the parameters: uniform in +-1/sqrt(H) as PyTorch does, recurrent matrices orthogonal gate by gate.
+
+        Orthogonal matrices keep the length of what passes through them, so gradients neither vanish nor explode at
+        the start (Saxe et al. 2014). The LSTM's forget gate starts open (Jozefowicz et al. 2015).
+        """
+        rng = np.random.default_rng(seed)
+        H = config.hidden_size
+        bound = 1 / math.sqrt(H)
+        parameters = {}
+        for name, shape in config.shapes().items():
+            if name.endswith("w_hh"):
+                blocks = [np.linalg.qr(rng.standard_normal((H, H)))[0] for _ in range(GATES[config.cell])]
+                value = np.concatenate(blocks)
+            elif name.endswith(("b_ih", "b_hh", "bias")):
+                value = np.zeros(shape)
+            else:
+                value = rng.uniform(-bound, bound, shape)
+            if config.cell == "lstm" and name.endswith("b_ih"):
+                value[H : 2 * H] = 1.0
+            parameters[name] = np.ascontiguousarray(value, dtype=dtype)
+        return cls(config, parameters)
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable numbers."""
+        return sum(array.size for array in self.parameters.values())
+
+    def initial_state(self, batch_size: int) -> Array:
+        """Return the state before the first step: zeros (L, S, B, H)."""
+        c = self.config
+        return np.zeros((c.num_layers, c.states, batch_size, c.hidden_size), self.dtype)
+
+    def parameters_changed(self) -> None:
+        """Say that the parameters were written to: what `step` had laid out from them is laid out anew."""
+        self._step_weights = None
+
+    def _lay_out(self) -> list[dict[str, Array]]:
+        """Return each layer's weights as the step kernels read them."""
+        p, layers = self.parameters, []
+        for layer in range(self.config.num_layers):
+            names = ("w_ih", "w_hh", "b_ih", "b_hh")
+            weights = {name: np.ascontiguousarray(p[f"cells.{layer}.{name}"]) for name in names}
+            if layer == 0 and self.config.one_hot:
+                weights["table"] = np.ascontiguousarray(weights["w_ih"].T) + weights["b_ih"]
+            layers.append(weights)
+        self._step_weights = layers
+        return layers
+
+    def step(self, inputs: Any, state: Array, out: Array | None = None) -> tuple[Array, Array]:
+        """Advance B lanes by one symbol.
+
+        Parameters
+        ----------
+        inputs : array_like [shape=(B,)] of symbols, or (B, D) of numbers when the input is dense
+        state : ndarray [shape=(L, S, B, H)]
+            Is left as it is.
+        out : ndarray [shape=(L, S, B, H)], optional
+            Where to write the new state; must not be ``state``.
+
+        Returns
+        -------
+        log_probs : ndarray [shape=(B, V)]
+            Of the next symbol, in nats.
+        new_state : ndarray [shape=(L, S, B, H)]
+        """
+        config = self.config
+        layers = self._step_weights or self._lay_out()
+        new = np.empty_like(state) if out is None else out
+        B, width = state.shape[2], GATES[config.cell] * config.hidden_size
+        gates = np.empty((B, width), self.dtype)
+        lanes = np.arange(B)
+        x: Array | None = None if config.one_hot else np.ascontiguousarray(inputs, self.dtype)
+        for layer, weights in enumerate(layers):
+            if x is None:
+                table, rows = weights["table"], np.asarray(inputs, np.int64)
+            else:
+                table, rows = np.empty((B, width), self.dtype), lanes
+                cells.matmul_step(x, weights["w_ih"], weights["b_ih"], table)
+            h = state[layer]
+            if config.cell == "lstm":
+                cells.lstm_step(
+                    table, rows, weights["w_hh"], weights["b_hh"], h[0], h[1], new[layer, 0], new[layer, 1], gates
+                )
+            else:
+                kernel = cells.gru_step if config.cell == "gru" else cells.elman_step
+                kernel(table, rows, weights["w_hh"], weights["b_hh"], h[0], new[layer, 0], gates)
+            x = new[layer, 0]
+        assert x is not None
+        log_probs = np.empty((B, config.output_size), self.dtype)
+        cells.matmul_step(x, self.parameters["output.weight"], self.parameters["output.bias"], log_probs)
+        cells.log_softmax(log_probs)
+        return log_probs, new
+
+    def loss(self, inputs: Array, targets: Array, state: Array) -> tuple[float, Array]:
+        """Return the mean cross-entropy (nats a symbol) of targets (T, B) given inputs, and the state after them."""
+        from typeahead.rnn.backpropagation import Gradients
+
+        T, B = targets.shape
+        if self._loss is None or self._loss.shape != (T, B):
+            self._loss = Gradients(self, T, B, backward=False)
+        return self._loss.loss(inputs, targets, state)
