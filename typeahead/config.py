@@ -7,6 +7,7 @@ its unit in its name or beside it. Paths follow XDG. Standard library only at im
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import tempfile
@@ -55,6 +56,16 @@ class Config:
 
 
 _ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": ShellConfig}
+# The least and the greatest value that makes sense, inclusive.
+_BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
+    ("text", "beam_width"): (1, 256),
+    ("text", "max_length"): (1, 4096),
+    ("text", "min_probability"): (0, 1),
+    ("daemon", "idle_s"): (1, 1e9),
+    ("daemon", "nice"): (0, 19),
+}
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
 _Room = TypeVar("_Room")
 
 
@@ -64,13 +75,16 @@ def load(**override: dict[str, Any]) -> Config:
     Raises
     ------
     ConfigError
-        The file is not TOML, or it or the environment holds an unknown name or a value of the wrong type.
+        The file is not TOML or holds an unknown name, or a value there, in the environment or in a flag has the wrong
+        type or is out of range.
     """
     table = _read_file(config_file())
     for room in table:
         if room not in _ROOMS:
             raise ConfigError(f"{config_file()}: unknown section [{room}]; known: {', '.join(_ROOMS)}")
-    rooms = {name: _room(kind, name, table.get(name, {}), override.get(name, {})) for name, kind in _ROOMS.items()}
+    rooms: dict[str, Any] = {
+        name: _room(kind, name, table.get(name, {}), override.get(name, {})) for name, kind in _ROOMS.items()
+    }
     return Config(**rooms)
 
 
@@ -82,7 +96,7 @@ def _read_file(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not TOML, or not UTF-8
         raise ConfigError(f"{path}: cannot be read as TOML ({error}); mend it or move it away") from error
 
 
@@ -90,33 +104,42 @@ def _room(kind: type[_Room], room: str, table: Any, override: dict[str, Any]) ->
     if not isinstance(table, dict):
         raise ConfigError(f"{config_file()}: {room} = {table!r} is not a section; write [{room}]")
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for name, value in table.items():
+    for name in table:
         if name not in known:
             raise ConfigError(f"{config_file()}: unknown setting {room}.{name}; known: {', '.join(known)}")
-        values[name] = _convert(value, known[name].default, f"{config_file()}: {room}.{name}")
+    values: dict[str, Any] = {}
     for name, field in known.items():
         variable = f"TYPEAHEAD_{room}_{name}".upper()
-        if variable in os.environ:
-            values[name] = _convert(os.environ[variable], field.default, variable)
         if override.get(name) is not None:
-            values[name] = override[name]
+            value, where = override[name], f"--{name.replace('_', '-')}"
+        elif variable in os.environ:
+            value, where = _parse(os.environ[variable], type(field.default)), variable
+        elif name in table:
+            value, where = table[name], f"{config_file()}: {room}.{name}"
+        else:
+            continue
+        values[name] = _check(value, field.default, where, _BOUNDS.get((room, name)))
     return kind(**values)
 
 
-def _convert(value: Any, default: Any, where: str) -> Any:
-    """Bring ``value`` (from TOML or, as a string, from the environment) to the type of ``default``."""
-    kind = type(default)
+def _parse(text: str, kind: type) -> Any:
+    """Read an environment variable as ``kind``; text that is none comes back as it is."""
     try:
-        if kind is bool and isinstance(value, str):
-            return {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}[value.lower()]
-        if isinstance(value, bool) is not (kind is bool) or isinstance(value, (dict, list)):
-            raise ValueError
-        if kind is str and not isinstance(value, str):
-            raise ValueError
-        return kind(value)
+        return _WORDS[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError):
-        raise ConfigError(f"{where} = {value!r} is not a {kind.__name__}; the default is {default!r}") from None
+        return text
+
+
+def _check(value: Any, default: Any, where: str, bounds: tuple[float, float] | None) -> Any:
+    """Return ``value`` if it has the type of ``default`` (a float may be written as an int) and lies within bounds."""
+    kind = type(default)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 1 << 53 else math.inf
+    if type(value) is not kind:
+        raise ConfigError(f"{where} = {value!r} is not {_NAMES[kind]}; the default is {default!r}")
+    if bounds is not None and not bounds[0] <= value <= bounds[1]:  # so written, NaN is outside
+        raise ConfigError(f"{where} = {value!r} is not between {bounds[0]} and {bounds[1]}; the default is {default!r}")
+    return value
 
 
 def _platform_dir(kind: str) -> Path:
@@ -158,7 +181,9 @@ def runtime_dir() -> Path:
     try:
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be made ({error.strerror}); set XDG_RUNTIME_DIR to your own folder") from error
+        raise ConfigError(
+            f"{path}: cannot be made ({error.strerror}); set XDG_RUNTIME_DIR to your own folder"
+        ) from error
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
         raise ConfigError(f"{path}: not a private folder of yours; remove it or set XDG_RUNTIME_DIR")
