@@ -1,0 +1,46 @@
+"""Starting the daemon in the background. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from typeahead.errors import DaemonError
+
+
+def daemon_command() -> list[str]:
+    """Return the arguments that start a daemon in the background.
+
+    ``-P``: a folder of the user's that is called like one of our modules must not be imported from.
+    """
+    return [sys.executable, "-P", "-m", "typeahead.shell.daemon", "--detached"]
+
+
+def spawn_daemon(socket_path: Path, command: Sequence[str] | None = None) -> int:
+    """Start a daemon for ``socket_path`` that outlives this process and its terminal; return its process id.
+
+    Does not wait for it. The lock makes a second one harmless: it finds the first and ends.
+
+    Raises
+    ------
+    DaemonError
+        The interpreter cannot be run.
+    """
+    import signal
+
+    arguments = list(command or daemon_command())
+    environment = {**os.environ, "TYPEAHEAD_SOCKET": os.path.abspath(socket_path)}
+    nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    # What a shell ignores must not stay ignored. The session of its own is the daemon's first act: not every system
+    # can do that here.
+    defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU]
+    try:
+        return os.posix_spawn(
+            arguments[0], arguments, environment, file_actions=nothing, setsigmask=[], setsigdef=defaults
+        )
+    except (OSError, ValueError) as error:
+        raise DaemonError(
+            f"{arguments[0] or 'python'}: the daemon cannot be started ({error}); type on without"
+        ) from error

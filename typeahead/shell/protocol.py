@@ -1,0 +1,148 @@
+"""What client and daemon say to each other, and how a command asks one question. Standard library only.
+
+One JSON object a line, UTF-8, at most `MAX_LINE_BYTES`, on a Unix stream socket. A request is {"op": ..., "id": ...}
+and its reply carries the same two; a request that cannot be understood is answered with {"op": "error", "id", "error"}
+and the connection stays.
+
+======== ============================================ ==============================================================
+op       request                                      reply
+======== ============================================ ==============================================================
+hello    session, lines, last_record                  version, pid, state; ``lines`` are the session's earlier ones
+suggest  prefix, cwd, n, wait                         prefix, state, suggestions [{text, source, log_prob}]; null when
+                                                      a newer question of the session came; ``wait`` for the model
+record   command, cwd, status, started, duration_s    stored
+status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
+stop                                                  nothing more; the daemon ends
+state    (sent unasked to whoever has said hello)     state
+======== ============================================ ==============================================================
+
+``session`` may stand in any request; by default it is the one of the hello. ``state`` is "loading" or "failed" (the
+history answers) or "warm" (the model does).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from typeahead import config
+from typeahead.errors import DaemonError
+
+MAX_LINE_BYTES = 64 * 1024  # of one message with its newline, either way
+MAX_PREFIX = 4096  # characters; nobody wants a longer line completed
+
+Message = dict[str, Any]
+
+
+class Suggestion(NamedTuple):
+    """One proposal for the whole line."""
+
+    text: str  # starts with the prefix
+    source: str  # "model" or "history"
+    log_prob: float | None  # nats, of the text after the prefix; None when nothing has weighed it
+
+
+def is_safe(text: str) -> bool:
+    """Return whether a suggestion can be drawn and accepted: no newline, escape or other control character in it.
+
+    A newline would run the line on acceptance and an escape would drive the terminal while it is drawn, so such a text
+    is rejected, never mended.
+    """
+    return not any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" or "\ud800" <= c <= "\udfff" for c in text)
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as one line; all ASCII, so that the lone surrogates of odd file names survive."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Return the message in a line.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8, not JSON or not an object.
+    """
+    try:
+        message = json.loads(line.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(message, dict):
+        raise ValueError("not a JSON object")
+    return message
+
+
+def history_file() -> Path:
+    """Return the path of the store of past commands."""
+    return config.data_dir() / "history.sqlite"
+
+
+def peer_uid(connection: socket.socket) -> int | None:
+    """Return the user at the other end of a Unix socket; ``None`` where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
+
+
+def open_connection(path: Path, timeout_s: float) -> socket.socket:
+    """Return a connection to a daemon of this very user; with ``timeout_s`` 0 it never waits.
+
+    Raises
+    ------
+    OSError
+        Nothing listens.
+    DaemonError
+        What listens belongs to another user.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(str(path))
+        if peer_uid(connection) not in (None, os.getuid()):
+            raise DaemonError(f"{path}: somebody else listens here; set TYPEAHEAD_SOCKET to a path of your own")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def request(message: Message, timeout_s: float, socket_path: str | Path | None = None) -> Message:
+    """Send one message on a connection of its own, wait for the reply and return that.
+
+    Raises
+    ------
+    DaemonError
+        Nothing listens, no answer within ``timeout_s`` seconds, or the daemon says that the request is wrong.
+    """
+    path = Path(socket_path) if socket_path else config.socket_path()
+    line = encode({"id": 1, **message})
+    if len(line) > MAX_LINE_BYTES:
+        raise DaemonError(f"a request of {len(line)} bytes is too long; at most {MAX_LINE_BYTES}")
+    deadline = time.monotonic() + timeout_s
+    inbox = bytearray()
+    try:
+        with open_connection(path, timeout_s) as connection:
+            connection.sendall(line)
+            while b"\n" not in inbox:
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                data = connection.recv(65536)
+                if not data:
+                    raise DaemonError(f"{path}: the daemon hung up; `typeahead daemon status` says how it is")
+                inbox += data
+    except TimeoutError:
+        raise DaemonError(f"{path}: no answer from the daemon within {timeout_s:g} s; try again") from None
+    except OSError as error:
+        raise DaemonError(f"{path}: no daemon answers ({error.strerror}); start one: typeahead daemon start") from error
+    try:
+        reply = decode(bytes(inbox[: inbox.index(b"\n")]))
+    except ValueError:
+        raise DaemonError(f"{path}: what answers is not the daemon; set TYPEAHEAD_SOCKET to another path") from None
+    if reply.get("op") == "error":
+        raise DaemonError(f"{path}: the daemon refuses the request: {reply.get('error')}")
+    return reply
