@@ -53,8 +53,8 @@ DOORS = {
 # there, at module level or through another module.
 HEAVY = {"numpy", "numba", "scipy", "librosa", "matplotlib"}
 LIGHT = ["__init__", "__main__", "errors", "config", "history", "shell.*", "cli.*"]
-# The client also runs inside other people's shells: the standard library, and these.
-CLIENT, CLIENT_MAY_IMPORT = "shell.client", {"shell.client", "config", "errors"}
+# The client also runs inside other people's shells: the standard library, and what of ours comes along with it.
+CLIENT, CLIENT_ROOMS = "shell.client", {"__init__", "shell", "config", "errors"}
 
 SHAPELESS = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "base", "misc", "core"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -245,12 +245,15 @@ def heavy_clients(root: Path) -> list[str]:
 
 
 def rich_client(root: Path) -> list[str]:
-    """Find what the client imports, or brings along, beyond the standard library, config and errors."""
-    parents = {"__init__", "shell"}
+    """Find what the client imports, or brings along, beyond the standard library, its own room, config and errors."""
     return [
         f"{CLIENT}: {found}"
         for found in _loaded_with(CLIENT, _at_import(root))
-        if found.target not in (CLIENT_MAY_IMPORT | parents if found.ours else sys.stdlib_module_names)
+        if (
+            found.target.split(".")[0] not in CLIENT_ROOMS
+            if found.ours
+            else found.target not in sys.stdlib_module_names
+        )
     ]
 
 
@@ -346,7 +349,8 @@ HOUSE = {
     "typeahead/rnn/network.py": "from typeahead import __version__\nfrom typeahead.rnn import cells\n",
     "typeahead/text/beam.py": "from typeahead.rnn.network import Network\n",
     "typeahead/shell/__init__.py": "",
-    "typeahead/shell/client.py": "import socket\nfrom typeahead import config\n",
+    "typeahead/shell/protocol.py": "import json\n",
+    "typeahead/shell/client.py": "import socket\nfrom typeahead import config\nfrom typeahead.shell import protocol\n",
     "typeahead/shell/app.py": "import prompt_toolkit\nfrom typeahead.shell.client import Client\n",
     "typeahead/shell/daemon.py": "def run():\n    from typeahead.text.beam import search\n",
     "typeahead/cli/train.py": "import click\ndef train():\n    from typeahead.rnn.network import Network\n",
@@ -376,6 +380,7 @@ FAULTS: list[tuple[Rule, str, str]] = [
     (heavy_clients, "typeahead/shell/process.py", "async def f():\n    import numpy\n"),
     (rich_client, "typeahead/shell/client.py", "import platformdirs\n"),
     (rich_client, "typeahead/config.py", "import platformdirs\n"),
+    (rich_client, "typeahead/shell/protocol.py", "from typeahead.history import History\n"),
     (rich_client, "typeahead/shell/client.py", "from typeahead.shell import app\n"),
     (shapeless_names, "typeahead/rnn/utils.py", ""),
     (shapeless_names, "tests/common/test_x.py", ""),

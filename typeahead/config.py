@@ -61,7 +61,7 @@ _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("text", "beam_width"): (1, 256),
     ("text", "max_length"): (1, 4096),
     ("text", "min_probability"): (0, 1),
-    ("daemon", "idle_s"): (1, 1e9),
+    ("daemon", "idle_s"): (0.01, 1e9),
     ("daemon", "nice"): (0, 19),
 }
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
