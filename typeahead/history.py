@@ -20,6 +20,7 @@ from typeahead.errors import HistoryError
 
 APPLICATION_ID = 0x74797068  # "typh"; tells this file from any other SQLite file
 SCHEMA_VERSION = 1  # PRAGMA user_version
+_NOT_FOUND = 127  # a shell's status for a command that does not exist
 _NEWEST_WINDOW = 1000  # lines looked through one by one before the index is asked
 
 # UNIQUE makes storing again harmless: a client that has had no confirmation simply sends the record once more.
@@ -204,20 +205,36 @@ class History:
                 break
         return found
 
-    def recent(self, n: int, session: str | None = None) -> list[str]:
-        """Return the last ``n`` commands (of one session), oldest first, repetitions and all.
+    def recent(
+        self, n: int, session: str | None = None, *, without: str | None = None, found_only: bool = False
+    ) -> list[str]:
+        """Return the last ``n`` commands, oldest first, repetitions and all.
+
+        Parameters
+        ----------
+        n : int
+            At most so many.
+        session : str, optional
+            Of this session only.
+        without : str, optional
+            Leave out this session's.
+        found_only : bool
+            Leave out those that the shell did not find (status 127): most are typing errors.
 
         Raises
         ------
         HistoryError
             The file is damaged or has gone.
         """
-        where = "" if session is None else "WHERE session = CAST(? AS TEXT)"
-        values: list[Any] = [] if session is None else [self._bytes(session)]
-        found = self._column(
-            f"SELECT command FROM command {where} ORDER BY started DESC, id DESC LIMIT ?", [*values, n]
-        )
-        return found[::-1]
+        where, values = "WHERE 1", []
+        if session is not None:
+            where, values = f"{where} AND session = CAST(? AS TEXT)", [*values, self._bytes(session)]
+        if without is not None:
+            where, values = f"{where} AND session <> CAST(? AS TEXT)", [*values, self._bytes(without)]
+        if found_only:
+            where = f"{where} AND status IS NOT {_NOT_FOUND}"
+        query = f"SELECT command FROM command {where} ORDER BY started DESC, id DESC LIMIT ?"
+        return self._column(query, [*values, n])[::-1]
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Reply", "Suggestion", "request", "spawn_daemon"]
 
-REMEMBERED_LINES = 50  # of the session, sent to a new daemon
+REMEMBERED_LINES = 200  # of the session, sent to a new daemon
 MAX_UNSENT_RECORDS = 100  # beyond, records go to the store directly
 _HELLO_BYTES = 48 * 1024  # of the remembered lines, so that the greeting stays one message
 _RETRY_S = (0.02, 1.0)  # between attempts to connect: at first, at most

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import time
@@ -38,6 +39,13 @@ MAX_PREFIX = 4096  # characters; nobody wants a longer line completed
 
 Message = dict[str, Any]
 
+# C0, DEL, C1; line and paragraph separators and what reverses the direction of writing; surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class MalformedError(ValueError):
+    """A message that cannot be understood; the text says why and quotes nothing of it."""
+
 
 class Suggestion(NamedTuple):
     """One proposal for the whole line."""
@@ -51,14 +59,17 @@ def is_safe(text: str) -> bool:
     """Return whether a suggestion can be drawn and accepted: no newline, escape or other control character in it.
 
     A newline would run the line on acceptance and an escape would drive the terminal while it is drawn, so such a text
-    is rejected, never mended.
+    is rejected, never mended. Nor may it hold half a character, or what makes a line read other than it runs.
     """
-    return not any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" or "\ud800" <= c <= "\udfff" for c in text)
+    return _UNSAFE.search(text) is None
 
 
 def encode(message: Message) -> bytes:
-    """Return a message as one line; all ASCII, so that the lone surrogates of odd file names survive."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    """Return a message as one line of UTF-8; of ASCII if it holds lone surrogates, as odd file names do."""
+    try:
+        return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -66,16 +77,56 @@ def decode(line: bytes) -> Message:
 
     Raises
     ------
-    ValueError
+    MalformedError
         It is not UTF-8, not JSON or not an object.
     """
     try:
-        message = json.loads(line.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        message = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not JSON in UTF-8 ({type(error).__name__})") from None
     if not isinstance(message, dict):
-        raise ValueError("not a JSON object")
+        raise MalformedError("not a JSON object")
     return message
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_REQUIRED: Any = object()
+
+
+def text_field(message: Message, name: str, max_length: int, default: Any = _REQUIRED) -> Any:
+    """Return a field that must be text, or ``default`` where it is left out or null."""
+    value = message.get(name)
+    if value is None and default is not _REQUIRED:
+        return default
+    if not isinstance(value, str) or len(value) > max_length:
+        raise MalformedError(f"{name} must be text of at most {max_length} characters")
+    return value
+
+
+def _number(message: Message, name: str, whole: bool = False) -> Any:
+    value = message.get(name)
+    if value is None:
+        return None
+    # So written, NaN and infinity are outside.
+    if type(value) in ((int,) if whole else (int, float)) and -(1 << 53) < value < 1 << 53:
+        return value
+    raise MalformedError(f"{name} must be a number")
+
+
+def line_fields(message: Any) -> Message:
+    """Return what a record tells about a line that has been run."""
+    if not isinstance(message, dict):
+        raise MalformedError("a line must be an object")
+    return {
+        "command": text_field(message, "command", MAX_LINE_BYTES),
+        "cwd": text_field(message, "cwd", MAX_LINE_BYTES, default=None),
+        "status": _number(message, "status", whole=True),
+        "started": _number(message, "started"),
+        "duration_s": _number(message, "duration_s"),
+    }
 
 
 def history_file() -> Path:

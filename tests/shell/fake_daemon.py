@@ -1,0 +1,127 @@
+"""A daemon whose model is a few lines of Python, and what tests need to drive one in a process of its own.
+
+Run as a program it is the real daemon but for the model: ``FAKE_LOAD_S`` and ``FAKE_SUGGEST_S`` say how long loading
+and answering take, ``FAKE_FAIL`` makes loading fail, ``FAKE_GATE`` names a file without which loading does not end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-P", __file__, "--detached"]
+
+
+@dataclass(frozen=True)
+class FakeSuggestion:
+    text: str
+    source: str
+    log_prob: float
+
+
+class FakeSuggester:
+    """Completes any prefix with what it knows of the session, so that a test can read its context off the answer."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def suggest(self, prefix: str, cwd: str | None = None, n: int = 1) -> list[FakeSuggestion]:
+        if prefix == "raise":
+            raise RuntimeError("secret of " + prefix)
+        if prefix == "unsafe":
+            return [FakeSuggestion(prefix + "\x1b[2J", "model", -1.0), FakeSuggestion("other", "model", -1.0)]
+        time.sleep(float(os.environ.get("FAKE_SUGGEST_S", "0")))
+        context = "|".join(self.lines)
+        return [FakeSuggestion(f"{prefix}<{context}>{i}@{cwd}", "model", -1.0 - i) for i in range(n)]
+
+    def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None:
+        self.lines.append(f"{command}={status}")
+
+
+def load() -> Callable[[str], FakeSuggester]:
+    from typeahead.errors import ModelFileError
+
+    time.sleep(float(os.environ.get("FAKE_LOAD_S", "0")))
+    gate = os.environ.get("FAKE_GATE")
+    while gate and not os.path.exists(gate):
+        time.sleep(0.005)
+    if "FAKE_FAIL" in os.environ:
+        raise ModelFileError("fake.safetensors: is missing; make one")
+    return lambda session: FakeSuggester()
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+    """Return the first true value of ``condition``; fail when there is none."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s} s in vain until {what}")
+        time.sleep(0.005)
+    return value
+
+
+class Daemon:
+    """A fake daemon in a process of its own."""
+
+    def __init__(self, path: Path, **environment: str) -> None:
+        self.path = path
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", __file__],
+            env={**os.environ, "TYPEAHEAD_SOCKET": str(path), **environment},
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def wait_listening(self) -> Daemon:
+        from typeahead.errors import DaemonError
+        from typeahead.shell.protocol import request
+
+        def answers() -> bool:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended: {self.error()}")
+            try:
+                return request({"op": "ping"}, 5, self.path)["pid"] == self.process.pid
+            except DaemonError:
+                return False
+
+        wait_until(answers, "the daemon listens")
+        return self
+
+    def wait_state(self, state: str) -> Daemon:
+        from typeahead.shell.protocol import request
+
+        self.wait_listening()
+        wait_until(lambda: request({"op": "ping"}, 5, self.path)["state"] == state, f"the model is {state}")
+        return self
+
+    def wait(self) -> int:
+        return self.process.wait(timeout=20)
+
+    def error(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+if __name__ == "__main__":
+    from typeahead.errors import TypeaheadError
+    from typeahead.shell import daemon
+
+    try:
+        daemon.run(load, detached="--detached" in sys.argv)
+    except TypeaheadError as error:
+        sys.exit(f"typeahead: {error}")

@@ -1,0 +1,265 @@
+"""The background process: one a user, started by whoever needs it first.
+
+``python -m typeahead.shell.daemon --detached`` is what clients start; `run` is the same in the foreground. A lock held
+for life makes it the only one; only its holder removes a stale socket and binds a new one. It listens at once and
+loads the model meanwhile. Nothing of what is typed goes to its log.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import logging.handlers
+import os
+import shutil
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from typeahead import __version__, config
+from typeahead.errors import DaemonError, TypeaheadError
+from typeahead.shell.protocol import Message, history_file
+from typeahead.shell.server import Server
+from typeahead.shell.store import Store
+from typeahead.shell.worker import Load, OpenSuggester, Suggester, log_error
+
+MAX_LOG_BYTES = 256 * 1024  # and one older file of the same size
+_LOCK_WAIT_S = 3.0  # for a predecessor that is just ending
+_BACKLOG = 64
+_RECALLED_LINES = 10_000  # of the history, for a new session's suggester
+_SWITCH_INTERVAL_S = 0.001  # of threads: while the model loads, the loop gets its turn sooner
+
+_log = logging.getLogger(__name__)
+
+
+def run(load: Load | None = None, detached: bool = False) -> None:
+    """Serve until told to stop, or idle for long.
+
+    Parameters
+    ----------
+    load : callable, optional
+        Loads the model; default: the configured one.
+    detached : bool
+        Leave the starter's terminal, session and folder.
+
+    Raises
+    ------
+    DaemonError
+        Another daemon runs, or the socket cannot be made.
+    ConfigError
+        A setting cannot be used.
+    """
+    if detached:
+        with suppress(PermissionError):  # leads a session already
+            os.setsid()
+        os.closerange(3, 1024)
+    settings = config.load()
+    path = Path(os.path.abspath(config.socket_path()))
+    store = Store(Path(os.path.abspath(history_file())))
+    model = Path(os.path.abspath(config.shell_model()))
+    os.umask(0o077)
+    check_private(path.parent)
+    with _locked(path):
+        log_file = _open_log()
+        if detached:
+            os.chdir("/")
+        with suppress(OSError):
+            os.nice(settings.daemon.nice)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        listener = _listen(path)
+        about: Message = {"model": str(model), "log": str(log_file)}
+        server = Server(
+            listener, load or _loader(model, store.path, settings.text), store, settings.daemon.idle_s, about
+        )
+        _stop_on_signals(server)
+        _log.info("version %s, process %d, listening on %s", __version__, os.getpid(), path)
+        ended = server.run()
+        _log.info("stopped: %s", server.stopping)
+    if not ended:
+        # The model's thread is inside a compiler or an import; the interpreter's own ending could crash in it.
+        logging.shutdown()
+        os._exit(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a program of its own; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        run(detached="--detached" in given)
+    except TypeaheadError as error:
+        print(f"typeahead: {error}", file=sys.stderr)  # noqa: T201 (to /dev/null when detached)
+        return error.exit_code
+    return 0
+
+
+def check_private(folder: Path) -> None:
+    """Refuse a folder for the socket that others could enter.
+
+    Raises
+    ------
+    DaemonError
+        It is not a folder of this user alone, or cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        info = folder.stat()
+    except OSError as error:
+        raise DaemonError(f"{folder}: cannot be made ({error.strerror}); set TYPEAHEAD_SOCKET elsewhere") from error
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+        raise DaemonError(
+            f"{folder}: not private to you, so no place for the socket; chmod 700 it or set TYPEAHEAD_SOCKET"
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the socket at ``path``; its file is never removed, so that all lock the same one."""
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(f"{lock_path}: cannot be opened ({error.strerror}); remove it") from error
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Its holder listens, or is about to, unless it is ending: then it has removed its socket already.
+                if path.exists() or time.monotonic() > deadline:
+                    raise DaemonError(f"{path}: a daemon runs already; typeahead daemon status shows it") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a listening socket at ``path``, mode 0600; the caller holds the lock, so what lies there is stale."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(path.lstat().st_mode):
+                raise DaemonError(f"{path}: is not a socket, and it is in the way; move it or set TYPEAHEAD_SOCKET")
+            path.unlink()
+        listener.bind(str(path))  # mode 0600: the umask is 077
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise DaemonError(f"{path}: cannot listen here ({reason}); set TYPEAHEAD_SOCKET to another path") from error
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _stop_on_signals(server: Server) -> None:
+    def stop(number: int, frame: object) -> None:
+        server.stopping = signal.Signals(number).name
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    signal.set_wakeup_fd(server.wake_fd, warn_on_full_buffer=False)
+
+
+def _open_log() -> Path | None:
+    """Send the log to a file of bounded size in the state folder; without one (disk full) there is none."""
+    import platformdirs
+
+    path = Path(platformdirs.user_log_dir("typeahead", appauthor=False)) / "daemon.log"
+    root = logging.getLogger("typeahead")
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    logging.raiseExceptions = False
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
+        path.chmod(0o600)
+    except OSError:
+        root.addHandler(logging.NullHandler())
+        return None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+    root.addHandler(handler)
+    return path
+
+
+# The model
+
+
+def _loader(model: Path, history: Path, settings: config.TextConfig) -> Load:
+    """Return what loads the suggesters of `typeahead.text.suggester` in the worker's thread."""
+
+    def load() -> OpenSuggester:
+        own_cache = prepare_kernel_cache()
+        try:
+            return _open_suggesters(model, history, settings)
+        except TypeaheadError:
+            raise
+        except Exception as error:
+            if own_cache is None:
+                raise
+            # Numba does not recover from a damaged cache file; what is in there can be made again.
+            log_error("trying again without the compiled kernels", error)
+            shutil.rmtree(own_cache, ignore_errors=True)
+            own_cache.mkdir(mode=0o700, exist_ok=True)
+            return _open_suggesters(model, history, settings)
+
+    return load
+
+
+def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) -> OpenSuggester:
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # steps of one line are too small to share
+    from typeahead.history import History
+    from typeahead.text import suggester as text
+    from typeahead.text.language_model import LanguageModel
+
+    language_model = LanguageModel.load(model)
+    first = text.Suggester(language_model, settings=settings)
+    first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
+    first.record("git status")
+    first.suggest("", None, 5)
+
+    def open_suggester(session: str) -> Suggester:
+        lines: list[str] = []
+        try:
+            store = History(history)
+            try:
+                lines = store.recent(_RECALLED_LINES, without=session, found_only=True)
+            finally:
+                store.close()
+        except TypeaheadError as error:
+            log_error("a session starts without the history", error)
+        return text.Suggester(language_model, lines, settings)
+
+    return open_suggester
+
+
+def prepare_kernel_cache() -> Path | None:
+    """Tell Numba where to keep compiled kernels, before it is imported; return the folder if it is ours.
+
+    Beside an installed package it may not write, and without any place to write it fails at import.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return None
+    path = config.cache_dir() / "numba"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_uid != os.getuid() or not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError
+    except OSError:
+        path = config.runtime_dir() / "numba"
+        path.mkdir(mode=0o700, exist_ok=True)
+    os.environ["NUMBA_CACHE_DIR"] = str(path)
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
