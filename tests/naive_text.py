@@ -1,0 +1,108 @@
+"""Plain, slow twins of the text room: a network that is a Markov chain with known probabilities, exhaustive search."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from typeahead.rnn.network import NetworkConfig
+
+NEWLINE = 10
+IMPOSSIBLE = 1e-12  # probability of what a chain leaves out
+
+
+class Chain:
+    """Stands in for a network: the next byte depends on the last few bytes, by a table.
+
+    ``rules`` maps the end of the text so far to the probabilities of the next character; the longest end that is
+    known counts. The hidden state is those last bytes, newest first, so a wrong state gives wrong probabilities.
+    """
+
+    memory = 12
+
+    def __init__(self, rules: dict[str, dict[str, float]]) -> None:
+        self.config = NetworkConfig(hidden_size=self.memory)
+        self.rules = {end.encode("latin-1"): _row(probabilities) for end, probabilities in rules.items()}
+        self.steps = 0
+        self.lanes = 0
+
+    def initial_state(self, batch_size):
+        return np.zeros((1, 1, batch_size, self.memory), np.float32)
+
+    def step(self, inputs, state, out=None):
+        self.steps += 1
+        self.lanes += len(inputs)
+        new = np.empty_like(state) if out is None else out
+        assert new is not state
+        new[0, 0, :, 1:] = state[0, 0, :, :-1]
+        new[0, 0, :, 0] = inputs
+        rows = [self.row(bytes(lane[::-1].astype(np.uint8))) for lane in new[0, 0]]
+        return np.log(np.array(rows, np.float32)), new
+
+    def row(self, text):
+        ends = (text[start:] for start in range(len(text) + 1))
+        return next(self.rules[end] for end in ends if end in self.rules)
+
+
+def _row(probabilities):
+    row = np.full(256, IMPOSSIBLE)
+    for character, probability in probabilities.items():
+        row[ord(character)] = probability
+    return row / row.sum()
+
+
+def from_scratch(network, lines, prefix):
+    """Return (log_probs, state, log_prob of the prefix) after ``lines`` and ``prefix``, one step a byte, no cache."""
+    state = network.initial_state(1)
+    log_probs, state = network.step(np.array([NEWLINE], np.uint8), state)
+    for byte in b"".join(line + b"\n" for line in lines):
+        log_probs, state = network.step(np.array([byte], np.uint8), state)
+    total = 0.0
+    for byte in prefix:
+        total += float(log_probs[0, byte])
+        log_probs, state = network.step(np.array([byte], np.uint8), state)
+    return log_probs[0], state, total
+
+
+def every_line(network, prefix, alphabet, max_length):
+    """Return {text: log_prob with the newline} of every line end of at most ``max_length`` bytes of ``alphabet``."""
+    found = {}
+
+    def visit(text):
+        log_probs, _, score = from_scratch(network, [], prefix + text)
+        score -= from_scratch(network, [], prefix)[2]
+        if text.strip():
+            found[text.decode()] = score + float(log_probs[NEWLINE])
+        if len(text) < max_length:
+            for byte in alphabet:
+                visit(text + bytes([byte]))
+
+    visit(b"")
+    return found
+
+
+def every_word(network, prefix, alphabet, max_length):
+    """Return {text: log_prob} of every next word: up to and with a space or slash, or with the line's end."""
+    found = {}
+
+    def visit(text):
+        log_probs, _, score = from_scratch(network, [], prefix + text)
+        score -= from_scratch(network, [], prefix)[2]
+        if text.strip(b" /") and text[-1:] in (b" ", b"/"):
+            found[text.decode()] = score
+            return
+        if text.strip():
+            found[text.decode()] = score + float(log_probs[NEWLINE])
+        if len(text) < max_length:
+            for byte in alphabet:
+                visit(text + bytes([byte]))
+
+    visit(b"")
+    return found
+
+
+def best(found, count, least):
+    """Return the ``count`` likeliest items of at least ``least`` log-probability, best first."""
+    ranked = sorted(found.items(), key=lambda item: -item[1])
+    return [item for item in ranked if item[1] >= math.log(least)][:count]
