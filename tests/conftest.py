@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +58,35 @@ def isolated_home(
     config.runtime_dir.cache_clear()
     yield home
     config.runtime_dir.cache_clear()
+    left = _stop_survivors(runtime)
     shutil.rmtree(runtime, ignore_errors=True)
+    if left:
+        pytest.fail(f"processes of this test that outlived it, now killed: {left}")
+
+
+def _stop_survivors(runtime: str, grace_s: float = 5.0) -> list[str]:
+    """Return the command lines of processes with this test's environment that do not end by themselves; kill them."""
+    deadline = time.monotonic() + grace_s
+    while (running := _processes_in(runtime)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return list(running.values())
+
+
+def _processes_in(runtime: str) -> dict[int, str]:
+    """Return pid -> command line of the processes whose runtime folder is this one; none but on Linux."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"XDG_RUNTIME_DIR={runtime}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+    return found
 
 
 @pytest.fixture
