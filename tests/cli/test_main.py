@@ -104,7 +104,8 @@ def test_the_group_works_under_clicks_own_runner() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("trian", "train"), ("eval", "evaluate"), ("demon", "daemon"), ("completes", "complete")]
+    ("typed", "meant"),
+    [("trian", "train"), ("eval", "evaluate"), ("demon", "daemon"), ("Completes", "complete"), ("help", "--help")],
 )
 def test_a_mistyped_subcommand_is_a_usage_error_that_names_the_near_one(typed: str, meant: str, run: Run) -> None:
     status, out, err = run(typed)

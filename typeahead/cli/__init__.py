@@ -67,8 +67,8 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in SUBCOMMANDS:
-            near = difflib.get_close_matches(args[0], SUBCOMMANDS, n=3, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            near = difflib.get_close_matches(args[0], [*SUBCOMMANDS, "--help", "--version"], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
