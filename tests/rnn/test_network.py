@@ -6,6 +6,8 @@ import pytest
 from tests import naive
 from typeahead.rnn import cells
 from typeahead.rnn.backpropagation import Gradients
+from typeahead.rnn.dropout import dropout
+from typeahead.rnn.losses import log_softmax
 from typeahead.rnn.network import Network, NetworkConfig
 
 CELLS = ["elman", "gru", "lstm"]
@@ -106,11 +108,11 @@ def test_the_same_batch_gives_the_same_bits_again():
 def test_dropout_zeroes_its_share_and_keeps_the_mean():
     x = np.ones(200_000, np.float32)
     out = np.empty_like(x)
-    cells.dropout(x, 7, 0.3, out)
+    dropout(x, 7, 0.3, out)
     assert abs(np.mean(out == 0) - 0.3) < 0.01
     assert abs(out.mean() - 1) < 0.01
     other = np.empty_like(x)
-    cells.dropout(x, 8, 0.3, other)
+    dropout(x, 8, 0.3, other)
     agreement = np.mean((out == 0) == (other == 0))
     assert abs(agreement - (0.3**2 + 0.7**2)) < 0.01  # as two independent draws agree
     flipped = np.mean((out.reshape(-1, 2)[:, ::-1] == 0) == (other.reshape(-1, 2) == 0))
@@ -125,7 +127,7 @@ def test_float32_tanh_and_exp_are_right_to_a_few_ulp():
     np.testing.assert_allclose(hs[1], np.tanh(table.astype(np.float64)), rtol=6e-7)
     logits = np.stack([np.zeros(4001, np.float32), np.linspace(-80, 0, 4001, dtype=np.float32)], axis=1)
     expected = naive.log_softmax(logits.astype(np.float64))
-    cells.log_softmax(logits)
+    log_softmax(logits)
     np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-6)
 
 

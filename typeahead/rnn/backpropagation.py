@@ -17,14 +17,19 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from typeahead.rnn import cells
+from typeahead.rnn.dropout import dropout
+from typeahead.rnn.losses import softmax_cross_entropy
 from typeahead.rnn.network import GATES, Array, Network, NetworkConfig
 
 
-def layouts(network: Network) -> dict[str, Array]:
-    """Return the parameters once more in the layout that the products through time want (transposed, contiguous)."""
+def layouts(network: Network, backward: bool) -> dict[str, Array]:
+    """Return the parameters once more as the kernels through time read them: packed, and the table of symbols."""
     p, made = network.parameters, {}
     for layer in range(network.config.num_layers):
-        made[f"cells.{layer}.w_hh_t"] = np.ascontiguousarray(p[f"cells.{layer}.w_hh"].T)
+        w_hh = p[f"cells.{layer}.w_hh"]
+        made[f"cells.{layer}.w_hh_t"] = cells.pack(w_hh.T)
+        if backward:
+            made[f"cells.{layer}.w_hh_p"] = cells.pack(w_hh)
     if network.config.one_hot:
         made["table"] = np.ascontiguousarray(p["cells.0.w_ih"].T) + p["cells.0.b_ih"]
     return made
@@ -54,7 +59,7 @@ class Lanes:
         self.cache = (
             [np.zeros((T, B, kept), dtype) for _ in range(L)] if backward else [np.zeros((T, B, kept), dtype)] * L
         )
-        self.gates = np.zeros((B, width), dtype)
+        self.gates = np.zeros((B, cells.packed_width(width, dtype)), dtype)
         self.dense_rows = np.arange(T * B).reshape(T, B)
         dense = [layer for layer in range(L) if layer or not config.one_hot]
         self.tables = {layer: np.zeros((T * B, width), dtype) for layer in dense[: None if backward else 1]}
@@ -67,7 +72,8 @@ class Lanes:
             self.dhs = np.zeros((T, B, H), dtype)
             self.dgates = np.zeros((T, B, width), dtype)
             self.dtable = np.zeros((config.input_size, width), dtype)
-            self.dh, self.dc, self.through = (np.zeros((B, H), dtype) for _ in range(3))
+            self.dh, self.through = (np.zeros((B, cells.packed_width(H, dtype)), dtype) for _ in range(2))
+            self.dc = np.zeros((B, H), dtype)
             self.gradients = {name: np.zeros(shape, dtype) for name, shape in config.shapes().items()}
 
     def forward(
@@ -102,7 +108,7 @@ class Lanes:
         np.matmul(x.reshape(T * B, H), parameters["output.weight"].T, out=self.logits)
         self.logits += parameters["output.bias"]
         flat = np.ascontiguousarray(targets, np.int64).reshape(-1)
-        return float(cells.softmax_cross_entropy(self.logits, flat, scale, self.scratch))
+        return float(softmax_cross_entropy(self.logits, flat, scale, self.scratch))
 
     def _cell_forward(self, layer: int, table: Array, rows: Array, w_hh_t: Array, b_hh: Array, state: Array) -> None:
         hs = self.hs[layer]
@@ -120,7 +126,7 @@ class Lanes:
         y = self.hs[layer, 1:]
         if self.seed is None or not self.dropped:
             return y
-        cells.dropout(y.reshape(-1), self.seed + layer, self.config.dropout, self.dropped[layer].reshape(-1))
+        dropout(y.reshape(-1), self.seed + layer, self.config.dropout, self.dropped[layer].reshape(-1))
         return self.dropped[layer]
 
     def final_state(self) -> Array:
@@ -128,7 +134,7 @@ class Lanes:
         last = [self.hs[:, -1], self.cs[:, -1]] if self.config.cell == "lstm" else [self.hs[:, -1]]
         return np.stack(last, axis=1)
 
-    def backward(self, parameters: dict[str, Array], inputs: Array) -> None:
+    def backward(self, parameters: dict[str, Array], layout: dict[str, Array], inputs: Array) -> None:
         """Fill ``gradients`` from what the last `forward` left."""
         T, B, H, L = self.T, self.B, self.config.hidden_size, self.config.num_layers
         dlogits, grads = self.logits, self.gradients
@@ -140,12 +146,12 @@ class Lanes:
             name = f"cells.{layer}."
             if self.seed is not None and self.dropped:
                 flat = self.dhs.reshape(-1)
-                cells.dropout(flat, self.seed + layer, self.config.dropout, flat)
+                dropout(flat, self.seed + layer, self.config.dropout, flat)
             one_hot = layer == 0 and self.config.one_hot
             # A dense layer's table has served: its gradient, one row a step and lane, takes its place.
             dtable, rows = (self.dtable, self.rows) if one_hot else (self.tables[layer], self.dense_rows)
             dtable.fill(0)
-            self._cell_backward(layer, parameters[name + "w_hh"], rows, dtable)
+            self._cell_backward(layer, layout[name + "w_hh_p"], rows, dtable)
             dgates = self.dgates.reshape(T * B, -1)
             np.matmul(dgates.T, self.hs[layer, :-1].reshape(T * B, H), out=grads[name + "w_hh"])
             dgates.sum(axis=0, out=grads[name + "b_hh"])
@@ -164,17 +170,17 @@ class Lanes:
             if layer:
                 np.matmul(dtable, parameters[name + "w_ih"], out=self.dhs.reshape(T * B, H))
 
-    def _cell_backward(self, layer: int, w_hh: Array, rows: Array, dtable: Array) -> None:
+    def _cell_backward(self, layer: int, w_hh_p: Array, rows: Array, dtable: Array) -> None:
         hs, dgates, dh = self.hs[layer], self.dgates, self.dh
         dh.fill(0)
         if self.config.cell == "elman":
-            cells.elman_backward(self.dhs, rows, w_hh, hs, dtable, dgates, dh)
+            cells.elman_backward(self.dhs, rows, w_hh_p, hs, dtable, dgates, dh)
         elif self.config.cell == "gru":
-            cells.gru_backward(self.dhs, rows, w_hh, hs, self.cache[layer], dtable, dgates, dh, self.through)
+            cells.gru_backward(self.dhs, rows, w_hh_p, hs, self.cache[layer], dtable, dgates, dh, self.through)
         else:
             self.dc.fill(0)
             cache = self.cache[layer]
-            cells.lstm_backward(self.dhs, rows, w_hh, hs, self.cs[layer], cache, dtable, dgates, dh, self.dc)
+            cells.lstm_backward(self.dhs, rows, w_hh_p, hs, self.cs[layer], cache, dtable, dgates, dh, self.dc)
 
 
 class Gradients:
@@ -227,7 +233,7 @@ class Gradients:
             Of that mean; the arrays are overwritten by the next call.
         state : ndarray [shape=(L, S, B, H)]
         """
-        parameters, layout = self.network.parameters, layouts(self.network)
+        parameters, layout = self.network.parameters, layouts(self.network, True)
 
         def run(part: int) -> float:
             lanes, where = self._lanes[part], self._slices[part]
@@ -235,7 +241,7 @@ class Gradients:
             part_seed = (seed * 0x9E3779B1 + part * 0x85EBCA6B) & 0x7FFFFFFF
             scale = 1 / targets.size
             loss = lanes.forward(parameters, layout, x, targets[:, where], state[:, :, where], part_seed, scale)
-            lanes.backward(parameters, x)
+            lanes.backward(parameters, layout, x)
             return loss
 
         loss = self._run(run) / targets.size
@@ -247,7 +253,7 @@ class Gradients:
 
     def loss(self, inputs: Array, targets: Array, state: Array) -> tuple[float, Array]:
         """Run one batch forward only, without dropout; return the mean loss and the state, as a call does."""
-        parameters, layout = self.network.parameters, layouts(self.network)
+        parameters, layout = self.network.parameters, layouts(self.network, False)
 
         def run(part: int) -> float:
             where = self._slices[part]

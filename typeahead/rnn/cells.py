@@ -4,7 +4,7 @@
 
     table (N, G*H)     what the input adds to the gates, one row an input: w_ih x + b_ih
     rows (T, B)        which row of the table belongs to step t of lane b
-    w_hh (G*H, H)      recurrent weights, PyTorch's gate order; w_hh_t (H, G*H) is a contiguous transpose
+    w_hh (G*H, H)      recurrent weights, PyTorch's gate order; w_hh_t, w_hh_p: packed, see `pack`
     b_hh (G*H)         recurrent bias
     hs (T+1, B, H)     hidden states; hs[0] is the initial one, step t reads hs[t] and writes hs[t+1]
     cs (T+1, B, H)     the LSTM's cell states, likewise
@@ -25,9 +25,13 @@ recurrent matrix and lets z weigh the old state, as PyTorch does (and Cho et al.
 """
 
 import math
+from typing import Any
 
+import llvmlite.binding
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 # NaN and infinity stay exact, so that an explosion is seen; sums may be reordered into SIMD lanes.
@@ -39,18 +43,6 @@ _kernel = njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy")
 
 def _tanh(x: float) -> float:
     return math.tanh(x)
-
-
-def _exp(x: float) -> float:
-    return math.exp(x)
-
-
-@intrinsic
-def _float32_from_bits(_context, bits):
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(types.float32))
-
-    return types.float32(types.int32), codegen
 
 
 _f = np.float32
@@ -85,27 +77,6 @@ def _overload_tanh(x):
     return rational
 
 
-_LOG2E, _LN2_HIGH, _LN2_LOW = _f(1.44269504088896341), _f(0.693359375), _f(-2.12194440e-4)
-_E0, _E1, _E2, _E3, _E4, _E5 = _f(1 / 2), _f(1 / 6), _f(1 / 24), _f(1 / 120), _f(1 / 720), _f(1 / 5040)
-_HALF, _ONE, _EXP_LOW = _f(0.5), _f(1.0), _f(-87.0)
-
-
-@overload(_exp, inline="always")
-def _overload_exp(x):
-    """Let float32 take 2^n times a Taylor polynomial on [-ln2/2, ln2/2]; right for x <= 0, all that softmax needs."""
-    if x != types.float32:
-        return lambda x: math.exp(x)
-
-    def polynomial(x):
-        x = max(x, _EXP_LOW)
-        n = math.floor(x * _LOG2E + _HALF)
-        r = x - n * _LN2_HIGH - n * _LN2_LOW
-        p = (((((_E5 * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0) * r * r + r + _ONE
-        return p * _float32_from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
-
-    return polynomial
-
-
 @_kernel
 def _sigmoid_in_place(x):
     half = x.dtype.type(0.5)
@@ -119,15 +90,126 @@ def _add_into(x, y, z, out):
         out[j] = x[j] + y[j] + z[j]
 
 
+# ------------------------------------------------------------------------------------------- the recurrent product
+
+# BLAS lays the weights out anew at every call, that is at every time step. So `pack` does it once a batch, in panels of
+# C columns, and `_product` multiplies tile by tile, with the tile's sums in vector registers for all of K.
+_WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+_VECTOR_BYTES = 64 if _WIDE else 32
+_VECTORS = 2  # side by side in a panel
+_ROWS = 8 if _WIDE else 4  # of a tile: _ROWS * _VECTORS sums, _VECTORS weights and one input fit the registers
+
+
+def pack(w: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Lay w (K, N) out for the recurrent product: panels (P, K, C) of C columns each, the last filled up with zeros."""
+    K, N = w.shape
+    C = _VECTORS * _VECTOR_BYTES // w.itemsize
+    whole = N // C
+    panels = np.zeros((-(-N // C), K, C), w.dtype)
+    panels[:whole] = w[:, : whole * C].reshape(K, whole, C).transpose(1, 0, 2)
+    if whole < len(panels):
+        panels[whole, :, : N - whole * C] = w[:, whole * C :]
+    return panels
+
+
+def packed_width(columns: int, dtype: Any) -> int:
+    """Return P * C, the width of a product with packed weights of so many columns."""
+    C = _VECTORS * _VECTOR_BYTES // np.dtype(dtype).itemsize
+    return -(-columns // C) * C
+
+
+def _tile_intrinsic(rows: int) -> Any:
+    """Return the intrinsic that multiplies ``rows`` rows of x (rows, K) with a panel (K, C) into out (rows, C)."""
+
+    @intrinsic
+    def tile(_context, x, panel, out):
+        def codegen(context, builder, signature, args):
+            x, panel, out = (
+                context.make_array(kind)(context, builder, a) for kind, a in zip(signature.args, args, strict=True)
+            )
+            element = context.get_value_type(signature.args[0].dtype)
+            size = context.get_abi_sizeof(element)
+            lanes, index = _VECTOR_BYTES // size, ir.IntType(64)
+            vector = ir.VectorType(element, lanes)
+            signature_of_fma = ir.FunctionType(vector, [vector] * 3)
+            fma = cgutils.get_or_insert_function(builder.module, signature_of_fma, f"llvm.fma.v{lanes}f{size * 8}")
+            first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+            nothing = ir.Constant(vector, ir.Undefined)
+
+            def row(array, i):
+                stride = cgutils.unpack_tuple(builder, array.strides)[0]
+                start = builder.add(builder.ptrtoint(array.data, index), builder.mul(stride, index(i)))
+                return builder.inttoptr(start, element.as_pointer())
+
+            def vector_at(start, offset):
+                return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
+
+            x_rows = [row(x, i) for i in range(rows)]
+            zero = ir.Constant(vector, [0.0] * lanes)
+            sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(_VECTORS)] for _ in range(rows)]
+            with cgutils.for_range(builder, cgutils.unpack_tuple(builder, x.shape)[1], intp=index) as loop:
+                at = builder.mul(loop.index, index(lanes * _VECTORS))
+                places = [vector_at(panel.data, builder.add(at, index(v * lanes))) for v in range(_VECTORS)]
+                weights = [builder.load(place, align=size) for place in places]
+                for x_row, totals in zip(x_rows, sums, strict=True):
+                    value = builder.insert_element(nothing, builder.load(builder.gep(x_row, [loop.index])), index(0))
+                    value = builder.shuffle_vector(value, nothing, first_lane)
+                    for total, weight in zip(totals, weights, strict=True):
+                        builder.store(builder.call(fma, [value, weight, builder.load(total)]), total)
+            for i, totals in enumerate(sums):
+                for v, total in enumerate(totals):
+                    builder.store(builder.load(total), vector_at(row(out, i), index(v * lanes)), align=size)
+            return context.get_dummy_value()
+
+        return types.void(x, panel, out), codegen
+
+    return tile
+
+
+def _tile(x, panel, out):
+    out[...] = x @ panel
+
+
+def _single(x, panel, out):
+    out[...] = x @ panel
+
+
+_tile_code, _single_code = _tile_intrinsic(_ROWS), _tile_intrinsic(1)
+
+
+@overload(_tile, inline="always")
+def _overload_tile(x, panel, out):
+    return lambda x, panel, out: _tile_code(x, panel, out)
+
+
+@overload(_single, inline="always")
+def _overload_single(x, panel, out):
+    return lambda x, panel, out: _single_code(x, panel, out)
+
+
+@_kernel
+def _product(x, panels, out):
+    # out (B, P*C) = x (B, K) times what was packed into panels (P, K, C)
+    B, C = x.shape[0], panels.shape[2]
+    for p in range(panels.shape[0]):
+        b, left = 0, p * C
+        while b + _ROWS <= B:
+            _tile(x[b : b + _ROWS], panels[p], out[b : b + _ROWS, left : left + C])
+            b += _ROWS
+        while b < B:
+            _single(x[b : b + 1], panels[p], out[b : b + 1, left : left + C])
+            b += 1
+
+
 # --------------------------------------------------------------------------------------------------------- Elman
 
 
 @_kernel
 def elman_forward(table, rows, w_hh_t, b_hh, hs, gates):
-    """Compute ``h' = tanh(w_ih x + b_ih + w_hh h + b_hh)`` for T steps; gates (B, H) is scratch."""
+    """Compute ``h' = tanh(w_ih x + b_ih + w_hh h + b_hh)`` for T steps; gates (B, P*C) is scratch."""
     T, B = rows.shape
     for t in range(T):
-        np.dot(hs[t], w_hh_t, gates)
+        _product(hs[t], w_hh_t, gates)
         for b in range(B):
             h = hs[t + 1, b]
             _add_into(table[rows[t, b]], gates[b], b_hh, h)
@@ -136,8 +218,8 @@ def elman_forward(table, rows, w_hh_t, b_hh, hs, gates):
 
 
 @_kernel
-def elman_backward(dhs, rows, w_hh, hs, dtable, dgates, dh):
-    """Carry the gradient back through T steps: ``da = dh (1 - h'^2)``, ``dh_prev = w_hh^T da``."""
+def elman_backward(dhs, rows, w_hh_p, hs, dtable, dgates, dh):
+    """Carry the gradient back through T steps: ``da = dh (1 - h'^2)``, ``dh_prev = w_hh^T da``; dh is (B, P*C)."""
     T, B = rows.shape
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -147,7 +229,7 @@ def elman_backward(dhs, rows, w_hh, hs, dtable, dgates, dh):
             dx = dtable[rows[t, b]]
             for j in range(h.size):
                 dx[j] += da[j]
-        np.dot(dgates[t], w_hh, dh)
+        _product(dgates[t], w_hh_p, dh)
 
 
 # ----------------------------------------------------------------------------------------------------------- GRU
@@ -160,7 +242,7 @@ def gru_forward(table, rows, w_hh_t, b_hh, hs, cache, gates):
     H = hs.shape[2]
     one = hs.dtype.type(1)
     for t in range(T):
-        np.dot(hs[t], w_hh_t, gates)
+        _product(hs[t], w_hh_t, gates)
         for b in range(B):
             x, a, kept = table[rows[t, b]], gates[b], cache[t, b]
             rz, r, z, n, hn = kept[: 2 * H], kept[:H], kept[H : 2 * H], kept[2 * H : 3 * H], kept[3 * H :]
@@ -200,14 +282,14 @@ def _gru_backward_lane(dy, dh, kept, h, da, dx):
 
 
 @_kernel
-def gru_backward(dhs, rows, w_hh, hs, cache, dtable, dgates, dh, through):
-    """Carry the gradient back through T steps; through (B, H) is scratch for the recurrent part."""
+def gru_backward(dhs, rows, w_hh_p, hs, cache, dtable, dgates, dh, through):
+    """Carry the gradient back through T steps; through (B, P*C) is scratch for the recurrent part."""
     T, B = rows.shape
     H = hs.shape[2]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             _gru_backward_lane(dhs[t, b], dh[b], cache[t, b], hs[t, b], dgates[t, b], dtable[rows[t, b]])
-        np.dot(dgates[t], w_hh, through)
+        _product(dgates[t], w_hh_p, through)
         for b in range(B):
             for j in range(H):
                 dh[b, j] += through[b, j]
@@ -222,7 +304,7 @@ def lstm_forward(table, rows, w_hh_t, b_hh, hs, cs, cache, gates):
     T, B = rows.shape
     H = hs.shape[2]
     for t in range(T):
-        np.dot(hs[t], w_hh_t, gates)
+        _product(hs[t], w_hh_t, gates)
         for b in range(B):
             kept = cache[t, b]
             _add_into(table[rows[t, b]], gates[b], b_hh, kept[: 4 * H])
@@ -266,13 +348,13 @@ def _lstm_backward_lane(dy, dh, dc, kept, c, da, dx):
 
 
 @_kernel
-def lstm_backward(dhs, rows, w_hh, hs, cs, cache, dtable, dgates, dh, dc):
-    """Carry the gradient back through T steps, along h and along c."""
+def lstm_backward(dhs, rows, w_hh_p, hs, cs, cache, dtable, dgates, dh, dc):
+    """Carry the gradient back through T steps, along h and along c; dh is (B, P*C)."""
     T, B = rows.shape
     for t in range(T - 1, -1, -1):
         for b in range(B):
             _lstm_backward_lane(dhs[t, b], dh[b], dc[b], cache[t, b], cs[t, b], dgates[t, b], dtable[rows[t, b]])
-        np.dot(dgates[t], w_hh, dh)
+        _product(dgates[t], w_hh_p, dh)
 
 
 # ------------------------------------------------------------------------------------- one step, for generation
@@ -340,86 +422,3 @@ def lstm_step(table, rows, w_hh, b_hh, h, c, h_next, c_next, gates):
             cell[j] = f[j] * old[j] + i[j] * _tanh(g[j])
         for j in range(H):
             new[j] = o[j] * _tanh(cell[j])
-
-
-# ------------------------------------------------------------------------------------------- loss and dropout
-
-
-@_kernel
-def log_softmax(logits):
-    """Turn each row of logits (N, V) into log-probabilities, in place."""
-    for i in range(logits.shape[0]):
-        row = logits[i]
-        highest = row[0]
-        for j in range(row.size):
-            highest = max(highest, row[j])
-        total = row.dtype.type(0)
-        for j in range(row.size):
-            total += _exp(row[j] - highest)
-        shift = highest + math.log(total)
-        for j in range(row.size):
-            row[j] -= shift
-
-
-@_kernel
-def softmax_cross_entropy(logits, targets, scale, probabilities):
-    """Return the summed loss (nats) of logits (N, V) against targets (N); logits become ``scale`` times its gradient.
-
-    probabilities (V,) is scratch.
-    """
-    loss = 0.0
-    p = probabilities
-    for i in range(logits.shape[0]):
-        row = logits[i]
-        highest = row[0]
-        for j in range(row.size):
-            highest = max(highest, row[j])
-        for j in range(row.size):
-            p[j] = _exp(row[j] - highest)
-        total = row.dtype.type(0)
-        for j in range(row.size):
-            total += p[j]
-        loss += math.log(total) + highest - row[targets[i]]
-        factor = row.dtype.type(scale / total)
-        for j in range(row.size):
-            row[j] = p[j] * factor
-        row[targets[i]] -= row.dtype.type(scale)
-    return loss
-
-
-@_kernel
-def _hash(bits):
-    bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
-    bits = np.uint32((bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B))
-    return np.uint32(bits ^ (bits >> np.uint32(16)))
-
-
-@_kernel
-def dropout(x, seed, drop, out):
-    """Write x (N,) to out with a share ``drop`` of its elements zeroed and the others divided by 1 - drop.
-
-    Which ones is a hash of seed and position, so that the backward pass asks again instead of storing a mask.
-    Reference: Srivastava et al. 2014; the hash's constants are those of "lowbias32" (C. Wellons, public domain).
-    """
-    keep = x.dtype.type(1 / (1 - drop))
-    zero = x.dtype.type(0)
-    threshold = np.uint32(drop * 4294967295.0)
-    key = _hash(np.uint32(seed))  # neighbouring seeds must not give masks that are shifts of each other
-    for i in range(x.size):
-        out[i] = x[i] * keep if _hash(np.uint32(np.uint32(i) ^ key)) >= threshold else zero
-
-
-# ----------------------------------------------------------------------------------------------------- optimiser
-
-
-@_kernel
-def adam(x, gradient, mean, square, scale, rate, correction, beta1, beta2, eps, decay):
-    """Update one parameter (N,) in place; see `optim.AdamW`. ``gradient`` is multiplied by ``scale`` first."""
-    kind = x.dtype.type
-    scale, rate, correction, eps, keep = kind(scale), kind(rate), kind(correction), kind(eps), kind(1 - decay)
-    b1, b2, a1, a2 = kind(beta1), kind(beta2), kind(1 - beta1), kind(1 - beta2)
-    for i in range(x.size):
-        g = gradient[i] * scale
-        mean[i] = b1 * mean[i] + a1 * g
-        square[i] = b2 * square[i] + a2 * g * g
-        x[i] = x[i] * keep - rate * mean[i] / (np.sqrt(square[i]) * correction + eps)

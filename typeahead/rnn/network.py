@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from typeahead.rnn import cells
+from typeahead.rnn.losses import log_softmax
 
 if TYPE_CHECKING:
     from typeahead.rnn.backpropagation import Gradients
@@ -194,7 +195,7 @@ class Network:
         assert x is not None
         log_probs = np.empty((B, config.output_size), self.dtype)
         cells.matmul_step(x, self.parameters["output.weight"], self.parameters["output.bias"], log_probs)
-        cells.log_softmax(log_probs)
+        log_softmax(log_probs)
         return log_probs, new
 
     def loss(self, inputs: Array, targets: Array, state: Array) -> tuple[float, Array]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
-from typeahead.rnn import cells
 from typeahead.rnn.network import Array
 
 
@@ -51,7 +51,7 @@ class AdamW:
         correction = 1 / math.sqrt(1 - beta2**self.steps)
         for name, array in self.parameters.items():
             decay = learning_rate * self.weight_decay if array.ndim > 1 else 0.0
-            cells.adam(
+            _adam(
                 array.reshape(-1), gradients[name].reshape(-1), self.mean[name].reshape(-1),
                 self.square[name].reshape(-1), scale, rate, correction, beta1, beta2, self.eps, decay,
             )  # fmt: skip
@@ -69,6 +69,19 @@ class AdamW:
             self.mean[name][...] = state[f"mean.{name}"]
             self.square[name][...] = state[f"square.{name}"]
         self.steps = int(state["steps"])
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def _adam(x, gradient, mean, square, scale, rate, correction, beta1, beta2, eps, decay):  # type: ignore[no-untyped-def]
+    # One parameter (N,), in place; the gradient is multiplied by scale first.
+    kind = x.dtype.type
+    scale, rate, correction, eps, keep = kind(scale), kind(rate), kind(correction), kind(eps), kind(1 - decay)
+    b1, b2, a1, a2 = kind(beta1), kind(beta2), kind(1 - beta1), kind(1 - beta2)
+    for i in range(x.size):
+        g = gradient[i] * scale
+        mean[i] = b1 * mean[i] + a1 * g
+        square[i] = b2 * square[i] + a2 * g * g
+        x[i] = x[i] * keep - rate * mean[i] / (np.sqrt(square[i]) * correction + eps)
 
 
 def schedule(progress: float, warmup: float = 0.02, final: float = 0.0) -> float:
