@@ -48,7 +48,7 @@ class Chain:
 def _row(probabilities):
     row = np.full(256, IMPOSSIBLE)
     for character, probability in probabilities.items():
-        row[ord(character)] = probability
+        row[ord(character)] = max(probability, IMPOSSIBLE)
     return row / row.sum()
 
 

@@ -23,6 +23,7 @@ from typeahead.rnn.network import Network
 from typeahead.text.language_model import NEWLINE, NUM_SYMBOLS, Context, Position
 
 _SPACE, _SLASH = ord(" "), ord("/")
+_NOT_STEPPED = np.empty((0, NUM_SYMBOLS))
 
 Array = NDArray[Any]
 
@@ -60,6 +61,8 @@ class Hypothesis:
         Of all bytes and the newline; -inf where the search did not find that likely enough.
     open_log_prob : float
         Of the likeliest way to go on that was left out; -inf for none.
+    word_ends : bool
+        Whether a word ends after ``symbols``: the line ended here, or a space or newline is likelier than all else.
     leaf : tuple of int
         Depth and index of its last node on the tape.
     """
@@ -68,6 +71,7 @@ class Hypothesis:
     log_probs: tuple[float, ...]
     end_log_prob: float
     open_log_prob: float
+    word_ends: bool
     leaf: tuple[int, int]
 
     @property
@@ -159,7 +163,7 @@ class BeamSearch:
             reach[:, NEWLINE] = -math.inf
             level = self._expand(reach, floor, places) if depth < self.max_length else None
             if depth > 0:
-                leaves += self._leaves(depth, reach, np.where(ends >= floor, ends, -math.inf), level)
+                leaves += self._leaves(reach, ends, floor, level)
                 finished += ends[ends >= floor].tolist()
             if level is not None:
                 self._levels.append(level)
@@ -189,21 +193,26 @@ class BeamSearch:
             return None
         scores = reach.ravel()[children]
         best = np.argsort(-scores, kind="stable")[: self.beam_width]
-        return _Level(parents[best], symbols[best], scores[best], next_places[best], reach)
+        return _Level(parents[best], symbols[best], scores[best], next_places[best], _NOT_STEPPED)
 
-    def _leaves(self, depth: int, reach: Array, ends: Array, children: _Level | None) -> list[Hypothesis]:
-        """Return the nodes at ``depth`` where a line ends, and those without a child."""
+    def _leaves(self, reach: Array, ends: Array, floor: float, children: _Level | None) -> list[Hypothesis]:
+        """Return the nodes of the last level where a line ends, and those without a child."""
+        depth, scores = len(self._levels), self._levels[-1].scores
         parents = set() if children is None else set(children.parents.tolist())
-        return [
-            self._trace(depth, index, float(end), -math.inf if index in parents else float(reach[index].max()))
-            for index, end in enumerate(ends)
-            if end > -math.inf or index not in parents
-        ]
+        leaves = []
+        for index, end in enumerate(ends):
+            ended, inner = end >= floor, index in parents
+            if ended or not inner:
+                rest = -math.inf if inner else float(reach[index].max())
+                stops = math.exp(end - scores[index]) + math.exp(reach[index, _SPACE] - scores[index])
+                end_log_prob = float(end) if ended else -math.inf
+                leaves.append(self._trace(depth, index, end_log_prob, rest, bool(ended or stops > 0.5)))
+        return leaves
 
     def _finish_words(self, depth: int, level: _Level) -> list[Hypothesis]:
         """Take the nodes that end a word out of ``level`` and return them as leaves."""
         at_boundary = np.flatnonzero((level.symbols == _SPACE) | (level.symbols == _SLASH)).tolist()
-        leaves = [self._trace(depth, index, -math.inf, -math.inf) for index in at_boundary]
+        leaves = [self._trace(depth, index, -math.inf, -math.inf, True) for index in at_boundary]
         ready = {index: leaf for index, leaf in zip(at_boundary, leaves, strict=True) if _ends_word(leaf.symbols)}
         keep = np.delete(np.arange(len(level.scores)), list(ready))
         level.parents, level.symbols = level.parents[keep], level.symbols[keep]
@@ -225,7 +234,7 @@ class BeamSearch:
         (layers, kinds), size = self._state_shape
         return flat[: layers * kinds * width * size].reshape(layers, kinds, width, size)
 
-    def _trace(self, depth: int, index: int, end: float, rest: float) -> Hypothesis:
+    def _trace(self, depth: int, index: int, end: float, rest: float, word_ends: bool) -> Hypothesis:
         """Follow the back pointers from a node to the root."""
         leaf = depth, index
         symbols, log_probs = bytearray(), []
@@ -233,7 +242,7 @@ class BeamSearch:
             symbols.append(int(level.symbols[index]))
             log_probs.append(float(level.scores[index]))
             index = int(level.parents[index])
-        return Hypothesis(bytes(reversed(symbols)), (0.0, *reversed(log_probs)), end, rest, leaf)
+        return Hypothesis(bytes(reversed(symbols)), (0.0, *reversed(log_probs)), end, rest, word_ends, leaf)
 
     def _last_character(self, parent: int, symbol: int) -> str:
         """Return the character that ``symbol`` completes after the node ``parent`` of the last level."""
@@ -246,8 +255,8 @@ class BeamSearch:
         return bytes(reversed(symbols)).decode()
 
 
-def cuts(symbols: bytes, ended: bool) -> list[int]:
-    """Return the lengths at which a hypothesis may be cut for showing: at words' ends, and where the line ends.
+def cuts(symbols: bytes, word_ends: bool) -> list[int]:
+    """Return the lengths at which a hypothesis may be cut for showing: at words' ends, also at its own end.
 
     A word ends before a space, after it (the next word may then be typed at once) and after a slash. What would be
     blank is no place to cut.
@@ -258,7 +267,7 @@ def cuts(symbols: bytes, ended: bool) -> list[int]:
         before, after = symbols[length - 1], symbols[length]
         if before in (_SPACE, _SLASH) or after == _SPACE:
             found.append(length)
-    if len(symbols) > blank and (ended or symbols[-1] in (_SPACE, _SLASH)):
+    if len(symbols) > blank and (word_ends or symbols[-1] in (_SPACE, _SLASH)):
         found.append(len(symbols))
     return found
 

@@ -29,6 +29,7 @@ from typeahead.text.recall import Recall
 _FIRST_WORD = re.compile(r" *[^ /]*[ /]?")
 _NUM_PAST = 8  # past lines looked at for one suggestion
 _STAY = 0.95  # P(a line that has repeated a past one so far repeats its next word too)
+_LEAST_ASKED_FOR = 1e-3  # probability of a suggestion that fills a list
 _MAX_SHARE = 1 - 1e-6  # so that the network keeps a say
 _NOT_FOUND = 127  # a shell's status for a command that does not exist
 
@@ -128,7 +129,7 @@ class Suggester:
         shown = self._grey(prefix, line, position)
         self._shown = shown.text if shown else ""
         found = [shown] if shown else []
-        if n > len(found):
+        if n > 1:
             found += self._alternatives(prefix, line, position, n - len(found))
         return found
 
@@ -191,7 +192,7 @@ class Suggester:
             if one.worth > 0 and not any(text.startswith(one.text) for text in taken):
                 taken.append(one.text)
                 found.append(_suggestion(prefix, one))
-        for line_end in self._beam.lines(position, n + len(taken)) if len(found) < n else ():
+        for line_end in self._beam.lines(position, n + len(taken), _LEAST_ASKED_FOR) if len(found) < n else ():
             if line_end.text not in taken:
                 found.append(Suggestion(prefix + line_end.text, "model", line_end.log_prob + math.log(1 - share)))
         return found[:n]
@@ -237,7 +238,7 @@ class Suggester:
         for leaf in self._leaves:
             if leaf.symbols.startswith(typed):
                 rest, log_probs = leaf.symbols[len(typed) :], leaf.log_probs[len(typed) :]
-                for length in cuts(rest, leaf.ended):
+                for length in cuts(rest, leaf.word_ends):
                     model[rest[:length].decode()] = (1 - share) * math.exp(log_probs[length] - log_probs[0])
         texts = dict.fromkeys(model)
         for past_line in self._recall.likeliest(prefix, _NUM_PAST):
