@@ -1,0 +1,21 @@
+"""``typeahead shell``: the session at the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+@click.option("--bash", metavar="PROGRAM", help="The bash to run underneath: a name or a path.")
+@click.option("--suggest/--no-suggest", default=None, help="Show completions in grey (the default), or none.")
+def shell(bash: str | None, suggest: bool | None) -> None:
+    """Open your bash with completions in grey (the default).
+
+    Your ~/.bashrc is read, and everything you run, run by one live bash. Right, End, Ctrl-E or Ctrl-F take a
+    completion, Alt-F or Ctrl-Right a word of it, Esc or Ctrl-G dismisses it. Ctrl-D or `exit` leave.
+    """
+    from typeahead.shell import startup
+
+    sys.exit(startup.run(bash=bash, suggest=suggest))

@@ -1,0 +1,310 @@
+"""The session at the terminal: prompt_toolkit edits the line, the shell underneath runs it, the daemon suggests.
+
+One event loop for the whole session. While a command runs, the loop stands still: the terminal is the command's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
+from typing import NoReturn
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.formatted_text import ANSI, fragment_list_width, to_formatted_text
+from prompt_toolkit.history import History
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.styles import Style
+
+from typeahead.config import ShellConfig
+from typeahead.errors import ConfigError
+from typeahead.shell import ghost as ghosts
+from typeahead.shell import prompt
+from typeahead.shell.app import keys
+from typeahead.shell.app.keyboard import Keyboard
+from typeahead.shell.client import Client
+from typeahead.shell.ghost import Ghost
+from typeahead.shell.lines import PastLines
+from typeahead.shell.process import Process
+from typeahead.shell.terminal import Terminal
+
+_SLOW_ANSWER_S = 0.15  # a daemon that has said nothing by then is passed over for the history
+_HISTORY_LINES = 1000  # within reach of Up
+
+
+class App:
+    """One session.
+
+    Parameters
+    ----------
+    terminal, process, client
+        The user's terminal (raw, with a prompt on it), the shell underneath (started) and the way to the daemon. All
+        three are closed by whoever made them.
+    settings
+        Whether to suggest, and the style of suggestions.
+    """
+
+    def __init__(self, terminal: Terminal, process: Process, client: Client, settings: ShellConfig) -> None:
+        self._terminal = terminal
+        self._process = process
+        self._client = client
+        self._suggests = settings.suggest
+        self._ghost = Ghost()
+        self._lines = PastLines()
+        self._startup_output = b""
+        self._late_answer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._keyboard = Keyboard(terminal)
+        self._editor = PromptSession[str](
+            self._prompt,
+            input=self._keyboard,
+            output=_output(),
+            style=_style(settings.highlight),
+            history=_History(self._lines),
+            key_bindings=keys.bindings(self._ghost),
+            input_processors=[_GhostText(self._ghost, self._prompt)],
+            prompt_continuation="",
+        )
+        self._editor.app.ttimeoutlen = 0.05  # an Esc that is no Alt key is known as such after this
+        buffer = self._editor.default_buffer
+        buffer.on_text_changed += self._on_edit
+        self._editor.app.key_processor.after_key_press += lambda _: keys.dismiss_on_escape(self._ghost)
+
+    def run(self) -> int:
+        """Prompt and run lines until the shell has ended; return its exit status."""
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, _leave)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # between the prompt and a command it is for nobody
+        return asyncio.run(self._session())
+
+    async def _session(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._client.on_connect = lambda fd: loop.add_reader(fd, self._on_daemon)
+        self._client.on_disconnect = self._on_disconnect
+        loop.add_reader(self._process.fileno(), self._on_shell)
+        loop.add_reader(self._process.output, self._on_startup_output)
+        loop.add_reader(self._process.pidfd, self._on_death)
+        self._terminal.write("\r")  # the line editor paints over the first paint
+        try:
+            while self._process.poll() is None:
+                line = await self._read_line()
+                if self._process.poll() is not None or (line.strip() and not self._run(line)):
+                    break
+        finally:
+            self._client.on_connect = self._client.on_disconnect = None
+        self._explain_death()
+        status = self._process.exit_status
+        return 128 + signal.SIGHUP if status is None else status
+
+    def _prompt(self) -> ANSI:
+        return ANSI(prompt.render(self._process.status, self._process.cwd, self._terminal.columns))
+
+    async def _read_line(self) -> str:
+        """Return the next line; ``exit`` for Ctrl-D on an empty one, and nothing for Ctrl-C."""
+        self._terminal.raw()
+        self._ghost.clear()
+        try:
+            return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
+        except KeyboardInterrupt:
+            return ""
+        except EOFError:
+            if self._keyboard.closed:
+                raise SystemExit(128 + signal.SIGHUP) from None
+            return "exit"
+
+    def _run(self, line: str) -> bool:
+        """Run a line; return whether the shell is still there."""
+        cwd, started, began = self._process.cwd, time.time(), time.monotonic()
+        outcome = self._process.run(line)
+        self._terminal.raw()
+        if outcome is None:
+            return False
+        self._terminal.finish_line()
+        if outcome.ran and not line.startswith(" "):
+            self._lines.add(line)
+            self._client.record(line, cwd, outcome.status, started, time.monotonic() - began)
+        return True
+
+    # The shell underneath
+
+    def _on_shell(self) -> None:
+        """Take the terminal back from a shell that has just started and is ready now."""
+        if self._process.receive() is not None:
+            self._terminal.take()
+            self._on_startup_output()
+            self._show_startup_output()
+            self._editor.app.invalidate()
+
+    def _on_startup_output(self) -> None:
+        self._startup_output += self._process.read_output()
+        if self._process.ready:
+            self._show_startup_output()
+
+    def _show_startup_output(self) -> None:
+        """Put what the user's start-up file has printed above the prompt."""
+        if not self._startup_output:
+            return
+        app = self._editor.app
+        app.renderer.erase()
+        self._terminal.write(self._startup_output.decode("utf-8", "surrogateescape"))
+        self._startup_output = b""
+        self._terminal.finish_line()
+        app.invalidate()
+
+    def _on_death(self) -> None:
+        """Leave the prompt when the shell has ended on its own."""
+        asyncio.get_running_loop().remove_reader(self._process.pidfd)
+        self._process.poll()
+        if self._editor.app.is_running:
+            self._editor.app.exit(result="")
+
+    def _explain_death(self) -> None:
+        status = self._process.exit_status
+        if status is not None and status > 128 and not self._process.asked_to_leave:
+            name = os.path.basename(self._process.program)
+            self._terminal.write(f"typeahead: {name} was ended by signal {status - 128}\r\n")
+
+    # Suggestions
+
+    def _on_prompt(self) -> None:
+        """Begin what a prompt can do without: the line editor is up now."""
+        self._lines.load()
+        self._tick()
+        self._ask()
+
+    def _on_edit(self, buffer: Buffer) -> None:
+        self._ghost.follow(buffer.text)
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask for the rest of the line; never waits."""
+        typed = self._ghost.typed
+        if not self._suggests or "\n" in typed:
+            return
+        if self._late_answer is not None:
+            self._late_answer.cancel()
+        self._client.suggest(typed, self._process.cwd)
+        if self._client.state == "offline":
+            self._suggest_from_history()
+        else:
+            loop = asyncio.get_running_loop()
+            self._late_answer = loop.call_later(_SLOW_ANSWER_S, self._suggest_from_history)
+        self._schedule_retry()
+
+    def _suggest_from_history(self) -> None:
+        if not self._ghost.rest:
+            self._offer(line for line in (self._lines.newest(self._ghost.typed),) if line)
+
+    def _on_daemon(self) -> None:
+        """Take what the daemon has sent; an answer about another text than the present one is dropped."""
+        was_warm = self._client.state == "warm"
+        for reply in self._client.receive():
+            if reply.prefix == self._ghost.typed:
+                if self._late_answer is not None:
+                    self._late_answer.cancel()
+                self._offer(suggestion.text for suggestion in reply.suggestions)
+                self._suggest_from_history()  # where it has nothing: it need not know this user's past yet
+        if self._client.state == "warm" and not was_warm and not self._ghost.rest:
+            self._ask()
+
+    def _offer(self, lines: Iterable[str]) -> None:
+        if any(self._ghost.offer(line) for line in lines):
+            self._editor.app.invalidate()
+
+    def _on_disconnect(self, fd: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(fd)
+        loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        """Connect to the daemon, or start it, as it comes to be time."""
+        self._retry = None
+        if self._suggests:
+            self._client.tick()
+            self._schedule_retry()
+
+    def _schedule_retry(self) -> None:
+        if self._retry is None and (wait_s := self._client.retry_s) is not None:
+            self._retry = asyncio.get_running_loop().call_later(wait_s + 0.001, self._tick)
+
+
+class _GhostText(Processor):
+    """Draws the suggestion behind the line, cut to the row that the cursor is in."""
+
+    def __init__(self, ghost: Ghost, prompt_text: Callable[[], ANSI]) -> None:
+        self._ghost = ghost
+        self._prompt = prompt_text
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        document = transformation_input.document
+        if transformation_input.lineno == document.line_count - 1 and keys.is_shown(self._ghost):
+            before = fragment_list_width(to_formatted_text(self._prompt())) if document.line_count == 1 else 0
+            used = before + fragment_list_width(fragments)
+            # The last column stays free: a row that is quite full would make some terminals scroll.
+            columns = transformation_input.width - 1 - used % transformation_input.width
+            shown = ghosts.cut(self._ghost.rest, columns, "…" if prompt.speaks_unicode() else "..")
+            return Transformation([*fragments, ("class:suggestion", shown)])
+        return Transformation(fragments)
+
+
+class _History(History):
+    """Past lines for Up and Down."""
+
+    def __init__(self, lines: PastLines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    async def load(self) -> AsyncGenerator[str, None]:
+        """Yield past lines, the newest first."""
+        await asyncio.get_running_loop().run_in_executor(None, self._lines.wait)
+        for number, line in enumerate(self._lines):
+            if number == _HISTORY_LINES:
+                return
+            yield line
+
+    def append_string(self, string: str) -> None:
+        """Leave it to the session: what has been run is a past line, what has been abandoned is not."""
+
+    def load_history_strings(self) -> Iterable[str]:
+        """Return nothing: `load` is all that is used."""
+        return []
+
+    def store_string(self, string: str) -> None:
+        """Leave it to the daemon."""
+
+
+def _output() -> Vt100_Output | None:
+    """Return the terminal as prompt_toolkit writes to it: without asking for the cursor's position or ringing."""
+    term = os.environ.get("TERM")
+    if term in (None, "", "dumb", "unknown"):
+        return None
+    depth = ColorDepth.from_env()
+
+    def get_size() -> Size:
+        columns, rows = os.get_terminal_size(1)
+        return Size(rows=rows or 24, columns=columns or 80)
+
+    return Vt100_Output(sys.stdout, get_size, term=term, default_color_depth=depth, enable_bell=False, enable_cpr=False)
+
+
+def _style(highlight: str) -> Style:
+    """Return the style of suggestions; without colours they are underlined."""
+    with suppress(ValueError):
+        return Style.from_dict({"suggestion": "underline" if os.environ.get("NO_COLOR") else highlight})
+    raise ConfigError(
+        f"shell.highlight = {highlight!r} is not a style; write for example 'ansibrightblack' or '#808080'"
+    )
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """End the session in good order on a signal that asks for it."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,336 @@
+"""The real shell underneath: one live process for the whole session.
+
+It is started as an interactive shell of its own process group in our session. Its standard input is a private
+pseudo-terminal without echo, so that its line editor is silent; its output is the user's terminal. To run a line, the
+terminal is handed over (`Terminal.give`), the line is put into a file and one key is sent on the private terminal. A
+second key, handled only when the shell is back in its line editor, makes it report status and directory on a FIFO; then
+the terminal is taken back. So the kernel itself delivers Ctrl-C, Ctrl-Z and window sizes to commands, and keys that no
+command has read stay in the terminal's queue for the next prompt.
+
+`Process` knows this protocol; `Bash` knows bash. Linux (pidfd, prctl).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import termios
+import time
+import tty
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from typeahead import config
+from typeahead.errors import ShellError
+from typeahead.shell.terminal import Terminal
+
+_RUN, _REPORT, _REPAIR = b"\x1e", b"\t", b"n\x1f"  # keys on the private terminal; rc.bash binds them
+_TICK_S = 0.2  # between looks at a shell that neither reports nor ends
+_LOST_TICKS = 2  # looks after which a report whose key was read counts as lost
+_PATIENCE_S = 5.0  # for the start-up file, before the user is told what is being waited for
+_LEAVE = re.compile(r"\s*(exit|logout)\b[^;&|\n]*$")
+
+
+class Outcome(NamedTuple):
+    """How a line ended."""
+
+    status: int  # as in ``$?``
+    cwd: str  # of the shell, after the line
+    ran: bool  # False: Ctrl-C came before the shell had read the line
+
+
+class Process:
+    """A shell as a child process.
+
+    Parameters
+    ----------
+    terminal : Terminal
+        The user's.
+    program : str
+        Name or path of the shell.
+    cwd : str
+        Its directory at start.
+
+    Attributes
+    ----------
+    status, cwd
+        Of the last line.
+    ready : bool
+        The start-up files have been read and the shell waits for a line.
+    exit_status : int or None
+        Once the shell has ended: its status, 128 + n if signal n killed it.
+    """
+
+    def __init__(self, terminal: Terminal, program: str, cwd: str) -> None:
+        self.terminal = terminal
+        self.program = _find(program)
+        self.status, self.cwd = 0, cwd
+        self.ready = False
+        self.exit_status: int | None = None
+        self.pid = 0
+        self.pidfd = -1
+        self._folder = Path(tempfile.mkdtemp(prefix=f"shell-{os.getpid()}-", dir=config.runtime_dir()))
+        os.mkfifo(self._folder / "records", 0o600)
+        # Read-write, so that it never reads as ended between two records.
+        self._records = os.open(self._folder / "records", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._master, self._slave = os.openpty()
+        _make_private(self._slave)
+        os.set_blocking(self._master, False)
+        self._inbox = b""
+        self._asked = False  # a report has been asked for and has not come
+        self._lost_ticks = 0
+        self._lines_run = 0
+        self._size: tuple[int, int] | None = None
+        self._leaving = False  # the last line asked to leave
+
+    # What a kind of shell has to say
+
+    def _arguments(self) -> list[str]:
+        raise NotImplementedError
+
+    def _environment(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def _leave_now(self, line: str) -> str:
+        """Return ``line``, which asks to leave for the second time, so that stopped jobs no longer hold it back."""
+        return line
+
+    # Life
+
+    def start(self) -> None:
+        """Fork and run the shell. Returns at once; its start-up files take up to half a second."""
+        self._follow_size()
+        environment, arguments = self._environment(), self._arguments()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _die_with(parent)
+                for ignored in (
+                    signal.SIGTTOU,
+                    signal.SIGTTIN,
+                    signal.SIGTSTP,
+                    signal.SIGINT,
+                    signal.SIGPIPE,
+                    signal.SIGXFSZ,
+                ):
+                    signal.signal(ignored, signal.SIG_DFL)
+                os.dup2(self._slave, 0)
+                os.closerange(3, 256)
+                # Not a process group of its own: an interactive shell makes one and takes the terminal itself.
+                os.execve(self.program, arguments, environment)
+            finally:
+                os._exit(127)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def fileno(self) -> int:
+        """Return a file descriptor that is readable when `receive` has something to do."""
+        return self._records
+
+    def receive(self) -> Outcome | None:
+        """Read what the shell has reported, without waiting; return a report."""
+        with suppress(BlockingIOError):
+            self._inbox += os.read(self._records, 65536)
+        outcome = None
+        while b"\0" in self._inbox:
+            record, _, self._inbox = self._inbox.partition(b"\0")
+            if record == b"R":  # the start-up file is through; the key is read once the line editor runs
+                self._ask()
+            elif (report := self._report(record)) is not None:
+                outcome = report
+        return outcome
+
+    def _report(self, record: bytes) -> Outcome | None:
+        """Take one report; ``None`` for a second answer to a question that was asked twice."""
+        if self._unread() > 0:  # our keys are still ahead of the shell, so this answers an earlier one
+            return None
+        _, count, status, cwd = record.decode("utf-8", "surrogateescape").split(" ", 3)
+        ran = int(count) >= self._lines_run
+        self._lines_run = int(count)
+        self.status, self.cwd = int(status) if ran else 128 + signal.SIGINT, cwd
+        self._asked, self.ready = False, True
+        return Outcome(self.status, self.cwd, ran)
+
+    @property
+    def output(self) -> int:
+        """A file descriptor that is readable when `read_output` has something."""
+        return self._master
+
+    def read_output(self) -> bytes:
+        """Return what the start-up files have printed since the last call, without waiting."""
+        output = b""
+        with suppress(OSError):  # nothing there, or the shell has gone
+            while data := os.read(self._master, 65536):
+                output += data
+        return output
+
+    @property
+    def asked_to_leave(self) -> bool:
+        """Whether the last line was an ``exit``."""
+        return self._leaving
+
+    def poll(self) -> int | None:
+        """Return the shell's exit status if it has ended, and keep it in `exit_status`."""
+        if self.exit_status is None:
+            with suppress(ChildProcessError):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    code = os.waitstatus_to_exitcode(status)
+                    self.exit_status = code if code >= 0 else 128 - code
+        return self.exit_status
+
+    def close(self) -> None:
+        """Hang up on the shell, as a terminal that is closed does, and remove what lies in the runtime folder."""
+        if self.pid and self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGHUP)
+                os.kill(self.pid, signal.SIGCONT)
+        for fd in (self._master, self._slave, self._records, self.pidfd):
+            with suppress(OSError):
+                os.close(fd)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # Lines
+
+    def run(self, line: str) -> Outcome | None:
+        """Run a line with the terminal handed over, and wait for its end; ``None``: the shell itself has ended.
+
+        NUL characters, which no shell knows, are left out. Before the shell is ready, waits for it first.
+        """
+        self.terminal.give(self.pid)
+        try:
+            if not self.ready and self._wait(self._explain_the_wait) is None:
+                return None
+            self._follow_size()
+            leaving = bool(_LEAVE.match(line))
+            text = self._leave_now(line) if leaving and self._leaving else line
+            self._leaving = leaving
+            (self._folder / "line").write_bytes(text.replace("\0", "").encode("utf-8", "surrogateescape"))
+            self.receive()
+            self._lines_run += 1
+            self._send(_RUN)
+            self._ask()
+            outcome = self._wait()
+        finally:
+            self.terminal.take()
+        if outcome is not None:
+            self.terminal.keep(outcome.status)
+        return outcome
+
+    def _wait(self, on_patience: Callable[[], None] | None = None) -> Outcome | None:
+        """Wait for the next report, or for the shell's end (``None``)."""
+        poller = select.poll()
+        poller.register(self._records, select.POLLIN)
+        poller.register(self.pidfd, select.POLLIN)
+        poller.register(self._master, select.POLLIN)
+        patience = time.monotonic() + _PATIENCE_S
+        while True:
+            ready = {fd for fd, _ in poller.poll(_TICK_S * 1000)}
+            if self._master in ready and (output := self.read_output()):
+                self.terminal.write(output.decode("utf-8", "surrogateescape"))
+            if self._records in ready and (outcome := self.receive()) is not None:
+                return outcome
+            if self.pidfd in ready and self.poll() is not None:
+                return None
+            if not ready:
+                self._look_after()
+            if on_patience is not None and time.monotonic() > patience:
+                on_patience()
+                on_patience = None
+
+    def _look_after(self) -> None:
+        """Wake a shell that has stopped itself, and ask again when a report was lost to Ctrl-C."""
+        with suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG) is not None:
+                os.kill(self.pid, signal.SIGCONT)
+        # A command never reads the private terminal: where the key is gone, the line editor has had it.
+        if self._asked and self._unread() == 0:
+            self._lost_ticks += 1
+            if self._lost_ticks >= _LOST_TICKS:
+                self._ask(_REPORT if self._lost_ticks < 2 * _LOST_TICKS else _REPAIR)
+        else:
+            self._lost_ticks = 0
+
+    def _explain_the_wait(self) -> None:
+        name = os.path.basename(self.program)
+        self.terminal.write(f"typeahead: {name} is still reading its start-up files (Ctrl-C interrupts them)\r\n")
+
+    def _ask(self, key: bytes = _REPORT) -> None:
+        self._asked = True
+        self._send(key)
+
+    def _send(self, keys: bytes) -> None:
+        with suppress(OSError):  # the shell has gone: its pidfd says so
+            os.write(self._master, keys)
+
+    def _unread(self) -> int:
+        """Bytes on the private terminal that the shell has not read."""
+        return int(struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))[0])
+
+    def _follow_size(self) -> None:
+        """Give the private terminal the user's window size, from which the shell sets ``LINES`` and ``COLUMNS``."""
+        size = os.get_terminal_size(1)
+        if (size.lines, size.columns) != self._size:
+            self._size = (size.lines, size.columns)
+            fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("4H", size.lines, size.columns, 0, 0))
+            if self.ready:
+                os.kill(self.pid, signal.SIGWINCH)
+
+
+class Bash(Process):
+    """bash, with its start-up file beside this module."""
+
+    def _arguments(self) -> list[str]:
+        return ["bash", "--rcfile", str(Path(__file__).with_name("rc.bash")), "-i"]
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ, __TA_DIR=str(self._folder), __TA_TTY=self.terminal.path, INPUTRC="/dev/null")
+        if "INPUTRC" in os.environ:
+            environment["__TA_INPUTRC"] = os.environ["INPUTRC"]
+        return environment
+
+    def _leave_now(self, line: str) -> str:
+        return f"builtin jobs &>/dev/null; {line}"
+
+
+def _find(program: str) -> str:
+    """Return the path of a program.
+
+    Raises
+    ------
+    ShellError
+        There is none, or it cannot be run.
+    """
+    path = shutil.which(os.path.expanduser(program))
+    if path is None:
+        raise ShellError(f"{program}: no such program to run underneath; install bash, or name one: --bash PROGRAM")
+    return path
+
+
+def _make_private(slave: int) -> None:
+    """Let every byte through as it is: no echo, no key with a meaning, also when a line editor asks for signals."""
+    tty.setraw(slave)
+    mode = termios.tcgetattr(slave)
+    mode[6] = [b"\0"] * len(mode[6])
+    mode[6][termios.VMIN] = 1
+    termios.tcsetattr(slave, termios.TCSANOW, mode)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel hang up on this process when the thread that forked it dies, however that happens."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGHUP, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)

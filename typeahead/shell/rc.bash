@@ -1,0 +1,79 @@
+# Start-up file of the bash underneath (bash --rcfile). File descriptor 0 is a private terminal without echo on which
+# typeahead sends keys, 1 and 2 are the user's terminal. Three things happen on it:
+#   key 036 (Ctrl-^)  run the line in $__ta_dir/line, with the user's terminal as standard input
+#   Tab               on the empty line: readline is idle, so the last command has ended; report status and directory
+#   key 037 (Ctrl-_)  the same without programmable completion, should it have been switched off
+# Records on $__ta_dir/records end in NUL: "R" (this file has been read), "D <lines run> <status> <directory>".
+# The file is opened read-write each time: that never blocks, and leaks nothing into commands.
+__ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_settled='' __ta_line=''
+builtin unset __TA_DIR __TA_TTY
+
+__ta_report() {
+    { local status=$?; local -; set +x; } 2>/dev/null
+    [[ $__ta_settled ]] || __ta_settle
+    builtin printf 'D %d %d %s\0' "$__ta_count" "$status" "$PWD" 1<>"$__ta_dir/records"
+    COMPREPLY=()
+    return "$status"
+}
+
+__ta_load() {
+    { local status=$?; local -; set +x; } 2>/dev/null
+    IFS='' builtin read -r -d '' __ta_line <"$__ta_dir/line" || :
+    builtin history -s -- "$__ta_line"
+    __ta_count=$((__ta_count + 1))
+    return "$status"
+}
+
+# Runs last before every prompt: readline prints the prompt even without echo, and hooks like to set it. Without
+# programmable completion, Tab would list every command there is.
+__ta_silence() {
+    { local -; set +x; } 2>/dev/null
+    PS1='' PS2=''
+    builtin shopt -s progcomp
+    builtin shopt -u no_empty_cmd_completion
+}
+
+__ta_bind() {
+    local map
+    builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
+    for map in emacs vi-insert vi-command; do
+        builtin bind -m "$map" '"\t": complete'
+        builtin bind -m "$map" '"\036": "\025 __ta_load 2>/dev/null; builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"\015"'
+        builtin bind -m "$map" -x '"\037": __ta_repair'
+    done
+    builtin complete -E -F __ta_report
+} 2>/dev/null
+
+__ta_repair() {
+    local status=$?
+    __ta_bind
+    __ta_silence
+    (builtin exit "$status")
+    __ta_report
+}
+
+# Interrupted by Ctrl-C, ~/.bashrc ends early and so does this file: the first report then comes here.
+__ta_settle() {
+    __ta_settled=1
+    __ta_bind
+    set +o history # the lines are kept by typeahead; `history` still lists this session's
+    __ta_prompt=${PS1-}
+    __ta_silence
+    PROMPT_COMMAND+=(__ta_silence)
+    exec >"$__ta_tty" 2>&1
+}
+
+__ta_bind
+# readline has read its init file (none) by now: programs started from here see the user's own again.
+if [[ ${__TA_INPUTRC+set} ]]; then
+    INPUTRC=$__TA_INPUTRC
+    builtin unset __TA_INPUTRC
+else
+    builtin unset INPUTRC
+fi
+# What ~/.bashrc prints goes to the private terminal: typeahead puts it above the prompt, which is there already.
+exec >&0 2>&0
+# shellcheck source=/dev/null
+[[ -r ~/.bashrc ]] && . ~/.bashrc
+__ta_settle
+builtin printf 'R\0' 1<>"$__ta_dir/records"

@@ -1,0 +1,34 @@
+"""Just enough of the shell's grammar to know that a line cannot be finished yet."""
+
+from __future__ import annotations
+
+
+def is_open(line: str) -> bool:
+    """Return whether a quote is open at the end of ``line``, or a backslash stands there.
+
+    Deliberately says "no" where it would have to guess (here-documents, command substitution inside quotes): the shell
+    then reports the mistake, whereas a wrong "yes" would keep a good line from running.
+    """
+    if "<<" in line or "$(" in line or "`" in line:
+        return False
+    quote, ansi = "", False  # the quote that is open; whether it is $'...', where a backslash escapes
+    position = 0
+    while position < len(line):
+        char = line[position]
+        if quote:
+            if char == "\\" and (quote == '"' or ansi):
+                position += 1
+            elif char == quote:
+                quote = ""
+        elif char == "\\":
+            if position == len(line) - 1:
+                return True
+            position += 1
+        elif char in "'\"":
+            quote, ansi = char, char == "'" and line[position - 1 : position] == "$"
+        elif char == "#" and (position == 0 or line[position - 1] in " \t\n;&|()<>"):
+            position = line.find("\n", position)
+            if position < 0:
+                return False
+        position += 1
+    return bool(quote)

@@ -1,0 +1,121 @@
+"""The user's terminal: who owns it, in which mode it is, and how wide.
+
+Two parties use it in turn. The line editor wants it raw (no echo, every key at once) and in the foreground; a command
+wants it as the user had it ("cooked"), owned by the shell underneath so that the kernel sends Ctrl-C, Ctrl-Z and
+window sizes to the right processes. On the way to the first paint, so it imports almost nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+
+from typeahead.errors import ShellError
+
+_IFLAG, _LFLAG, _CC = 0, 3, 6  # places in termios' list
+
+
+class Terminal:
+    """The terminal on standard input and output.
+
+    Raises
+    ------
+    ShellError
+        Standard input or output is not a terminal.
+    """
+
+    def __init__(self) -> None:
+        self.fd = 0
+        for fd, name in ((0, "input"), (1, "output")):
+            if not os.isatty(fd):
+                raise ShellError(f"standard {name} is not a terminal: use `bash` to run commands from a pipe or a file")
+        self.pgrp = os.getpgrp()
+        self._wait_for_the_foreground()
+        self._original = termios.tcgetattr(self.fd)
+        self.cooked = self._original  # the mode for commands: as the user had it, then as commands leave it
+        try:
+            self.path = os.ttyname(self.fd)
+        except OSError:  # a container without that part of /dev/pts
+            self.path = "/dev/tty"
+        # From here on we take the terminal from whoever has it, which must not stop us.
+        for ignored in (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP):
+            signal.signal(ignored, signal.SIG_IGN)
+
+    def _wait_for_the_foreground(self) -> None:
+        """Stop like any other program when started in the background."""
+        while os.tcgetpgrp(self.fd) != self.pgrp:
+            os.killpg(self.pgrp, signal.SIGTTIN)
+
+    @property
+    def columns(self) -> int:
+        """Width of the window; 80 where the terminal does not say."""
+        return self._size().columns or 80
+
+    def _size(self) -> os.terminal_size:
+        try:
+            return os.get_terminal_size(1)
+        except OSError:
+            return os.terminal_size((80, 24))
+
+    def write(self, text: str) -> None:
+        """Write straight to the terminal, past Python's buffers."""
+        data = text.encode("utf-8", "replace")
+        while data:
+            data = data[os.write(1, data) :]
+
+    def take(self) -> None:
+        """Make this process own the terminal."""
+        self._give(self.pgrp)
+
+    def give(self, pgrp: int) -> None:
+        """Let the process group ``pgrp`` own the terminal, in the user's own mode."""
+        self._give(pgrp)
+        self.cook()
+
+    def _give(self, pgrp: int) -> None:
+        try:
+            os.tcsetpgrp(self.fd, pgrp)
+        except OSError:  # that group, or the terminal itself, has just gone; whoever waits for it will notice
+            return
+
+    def raw(self) -> None:
+        """Bring keys through at once and unechoed; keys typed before stay in the queue."""
+        mode = [list(field) if isinstance(field, list) else field for field in self.cooked]
+        mode[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+        mode[_IFLAG] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+        mode[_CC][termios.VMIN], mode[_CC][termios.VTIME] = 1, 0
+        self._set(mode)
+
+    def cook(self) -> None:
+        """Set the mode that the user had and that commands expect."""
+        self._set(self.cooked)
+
+    def restore(self) -> None:
+        """Leave the terminal as it was found."""
+        self.take()
+        self._set(self._original)
+
+    def keep(self, status: int) -> None:
+        """Take the mode that a command left as the user's wish (``stty -ixon``), unless it failed or left it raw."""
+        try:
+            mode = termios.tcgetattr(self.fd)
+        except termios.error:
+            return
+        if status == 0 and mode[_LFLAG] & termios.ICANON and mode[_IFLAG] & termios.ICRNL:
+            self.cooked = mode
+
+    def _set(self, mode: list[object]) -> None:
+        try:
+            termios.tcsetattr(self.fd, termios.TCSADRAIN, mode)
+        except termios.error:  # the terminal has gone
+            return
+
+    def finish_line(self) -> None:
+        """Leave the cursor in the first column, with a mark where a command's output had no newline at its end.
+
+        The mark and the blanks after it fill one row exactly: if the cursor was in the first column, all of it lies in
+        that row and is erased; if not, the blanks run over into the next row and the mark stays.
+        """
+        blanks = " " * (self.columns - 1)
+        self.write(f"\x1b[7m%\x1b[0m{blanks}\r\x1b[K")
