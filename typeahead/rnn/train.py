@@ -352,7 +352,7 @@ class Loop:
         began, best_step = time.monotonic(), self.training.best_step
         loss = self.training.evaluate(self.hooks.stop)
         self._evaluation_s = time.monotonic() - began
-        if self.training.best_step != best_step or self.training.step == 0:
+        if self.training.best_step != best_step:  # not what is there before the first step
             self._keep()
         return loss
 

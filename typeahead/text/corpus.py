@@ -2,9 +2,9 @@
 
     paths -> files -> (gunzip) -> (sessions to lines) -> bytes -> train | valid
 
-One byte is one symbol, so there is nothing to tokenise and no byte is invalid. A single plain file is mapped into memory
-where it lies; everything else is put together in a nameless temporary file, mapped in turn, so that a corpus may be
-larger than memory.
+One byte is one symbol, so there is nothing to tokenise and no byte is invalid. A single plain file is mapped into
+memory where it lies; everything else is put together in a nameless temporary file, mapped in turn, so that a corpus may
+be larger than memory.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ Array = np.ndarray[Any, np.dtype[np.uint8]]
 
 STANDARD_INPUT = "-"
 _CHUNK_BYTES = 1 << 20
+_PEEK_BYTES = 1 << 16  # a first line longer than this is not looked at for a session
 _GZIP = b"\x1f\x8b"
 _OWN = (".safetensors", ".metrics.jsonl")  # what training itself writes; never meant when found in a folder
 DEFAULT_VALID_FRACTION = 0.1
@@ -189,12 +190,12 @@ def _write(file: IO[bytes], chunk: bytes) -> None:
 def _content(name: str) -> Iterator[bytes]:
     """Yield the file's bytes in chunks: unpacked, and as lines of commands if it holds sessions."""
     with _open(name) as raw:
-        peekable = io.BufferedReader(cast(io.RawIOBase, raw)) if not hasattr(raw, "peek") else cast(Any, raw)
-        packed = peekable.peek(2)[:2] == _GZIP
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=peekable)) if packed else peekable
+        file: BinaryIO = raw
+        packed = raw.peek(2)[:2] == _GZIP
+        if packed:
+            unpacked = cast(io.RawIOBase, gzip.GzipFile(fileobj=raw))
+            file = cast(BinaryIO, io.BufferedReader(unpacked, _PEEK_BYTES))
         try:
-            if packed:
-                file = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file)))
             if _names_sessions(name) and _is_session(_first_line(file)):
                 yield from _commands(name, file)
                 return
@@ -204,9 +205,10 @@ def _content(name: str) -> Iterator[bytes]:
             raise CorpusError(f"{name}: damaged gzip ({error}); fetch it again") from error
 
 
-def _open(name: str) -> IO[bytes]:
+def _open(name: str) -> io.BufferedReader:
     # Standard input is left open: it is not ours to close.
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == STANDARD_INPUT else open(name, "rb")
+    file = os.dup(sys.stdin.fileno()) if name == STANDARD_INPUT else name
+    return cast(io.BufferedReader, open(file, "rb", buffering=_PEEK_BYTES))
 
 
 def _names_sessions(name: str) -> bool:
@@ -215,12 +217,12 @@ def _names_sessions(name: str) -> bool:
 
 def _first_line(file: BinaryIO) -> bytes:
     """Return the start of the file, up to the first line's end, without moving on; at most what the buffer holds."""
-    return cast(bytes, cast(Any, file).peek(1 << 16)).split(b"\n", 1)[0]
+    return cast(bytes, cast(Any, file).peek(_PEEK_BYTES)).split(b"\n", 1)[0]
 
 
 def _holds_sessions(name: str, file: BinaryIO) -> bool:
     file.seek(0)
-    return _names_sessions(name) and _is_session(file.readline(1 << 20))
+    return _names_sessions(name) and _is_session(file.readline(_PEEK_BYTES))
 
 
 def _is_session(line: bytes) -> bool:
