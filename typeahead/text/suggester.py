@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from typeahead import config
@@ -96,6 +97,7 @@ class Suggester:
             model = _shared_model(path, path.stat().st_mtime_ns if path.exists() else 0)
         self._settings = settings or config.TextConfig()
         self._context = model.context()
+        self._network = model.network
         self._beam = BeamSearch(model.network, self._settings.beam_width, self._settings.max_length)
         self._recall = Recall()
         self._cwd: str | None = None
@@ -171,7 +173,7 @@ class Suggester:
         share = self._share(prefix, line, position)
         fresh = not (kept and self._covered(line, least / (1 - share)))
         if fresh:
-            self._search(line, position, least / (1 - share))
+            self._search(self._beam, line, position, least / (1 - share))
         candidates = [one for one in self._candidates(prefix, line, share) if one.probability >= least]
         if kept:
             candidates = [one for one in candidates if one.text.startswith(kept)] or candidates
@@ -185,17 +187,22 @@ class Suggester:
     def _alternatives(self, prefix: str, line: bytes, position: Position, n: int) -> list[Suggestion]:
         """Return ``n`` more suggestions, of less probability if need be, none the beginning of a better one."""
         share = self._share(prefix, line, position)
-        self._search(line, position, self._settings.min_probability / (n + 1) / (1 - share))
-        taken = [self._shown[len(prefix) :]] if self._shown else []
-        found = []
-        for one in sorted(self._candidates(prefix, line, share), key=lambda one: -one.worth):
-            if one.worth > 0 and not any(text.startswith(one.text) for text in taken):
+        beam = BeamSearch(self._network, max(self._settings.beam_width, n + 1), self._settings.max_length)
+        self._search(beam, line, position, self._settings.min_probability / (n + 1) / (1 - share))
+        candidates = sorted(self._candidates(prefix, line, share), key=lambda one: -one.worth)
+        found = [_suggestion(prefix, one) for one in candidates if one.worth > 0]
+        if len(found) < n:
+            ways = beam.words(position, 2 * n, _LEAST_ASKED_FOR), beam.lines(position, n, _LEAST_ASKED_FOR)
+            found += [
+                Suggestion(prefix + way.text, "model", way.log_prob + math.log(1 - share)) for way in chain(*ways)
+            ]
+        taken = [self._shown] if self._shown else []
+        chosen = []
+        for one in found:
+            if not any(text.startswith(one.text) or text == one.text.rstrip() for text in taken):
                 taken.append(one.text)
-                found.append(_suggestion(prefix, one))
-        for line_end in self._beam.lines(position, n + len(taken), _LEAST_ASKED_FOR) if len(found) < n else ():
-            if line_end.text not in taken:
-                found.append(Suggestion(prefix + line_end.text, "model", line_end.log_prob + math.log(1 - share)))
-        return found[:n]
+                chosen.append(one)
+        return chosen[:n]
 
     def _share(self, prefix: str, line: bytes, position: Position) -> float:
         """Return the probability that the line is still repeating a past one, given ``prefix``.
@@ -227,9 +234,9 @@ class Suggester:
             return False
         return all(leaf.open_log_prob - leaf.log_probs[len(typed)] < math.log(floor) for leaf in leaves)
 
-    def _search(self, line: bytes, position: Position, floor: float) -> None:
+    def _search(self, beam: BeamSearch, line: bytes, position: Position, floor: float) -> None:
         self._root = line
-        self._leaves = self._beam.search(position, floor) if floor <= 1 else []
+        self._leaves = beam.search(position, floor) if floor <= 1 else []
 
     def _candidates(self, prefix: str, line: bytes, share: float) -> list[_Candidate]:
         """Return every cut of every hypothesis and of the likeliest past lines, with its probability and worth."""
