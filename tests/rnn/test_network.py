@@ -10,6 +10,8 @@ from typeahead.rnn.dropout import dropout
 from typeahead.rnn.losses import log_softmax
 from typeahead.rnn.network import Network, NetworkConfig
 
+# Dropout's hash wraps around on purpose; with the JIT off NumPy remarks on it.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 CELLS = ["elman", "gru", "lstm"]
 SHAPES = list(itertools.product(CELLS, [1, 2], [True, False]))
 
