@@ -81,28 +81,34 @@ class History:
         execute = self._connection.execute
         # surrogateescape: bytes that are not UTF-8 come back as they went in.
         self._connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        if self._check_owner():
-            return
+        execute("PRAGMA synchronous = NORMAL")  # of this connection; loses at most what a power cut interrupts
+        with self._transaction("DEFERRED"):
+            if self._check_owner():
+                return
         execute("PRAGMA journal_mode = WAL")
-        execute("PRAGMA synchronous = NORMAL")
-        execute("BEGIN IMMEDIATE")  # two processes may be here at once; the second finds the work done
-        try:
+        with self._transaction("IMMEDIATE"):  # two processes may be here at once; the second finds the work done
             if not self._check_owner():
                 for statement in _SCHEMA.split(";"):
                     execute(statement)
                 execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            execute("COMMIT")
+
+    @contextmanager
+    def _transaction(self, kind: str) -> Iterator[None]:
+        self._connection.execute(f"BEGIN {kind}")
+        try:
+            yield
         except BaseException:
             with suppress(sqlite3.Error):
-                execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")
             raise
+        self._connection.execute("COMMIT")
 
     def _check_owner(self) -> bool:
-        """Return whether the schema is there; refuse a file that is not ours."""
+        """Return whether the schema is there; refuse a file that is not ours. Inside a transaction: three look-ups."""
+        (num_objects,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (num_objects,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if num_objects == 0 and application_id == 0:
             return False
         if application_id != APPLICATION_ID:
@@ -112,7 +118,6 @@ class History:
                 f"{self.path}: written by a newer typeahead (schema {version}, this one knows {SCHEMA_VERSION}); "
                 "update typeahead"
             )
-        self._connection.execute("PRAGMA synchronous = NORMAL")
         return True
 
     def add(

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from typeahead import __version__, config
@@ -73,9 +74,8 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         listener = _listen(path)
         about: Message = {"model": str(model), "log": str(log_file)}
-        server = Server(
-            listener, load or _loader(model, store.path, settings.text), store, settings.daemon.idle_s, about
-        )
+        load = load or partial(load_suggesters, model, store.path, settings.text)
+        server = Server(listener, load, store, settings.daemon.idle_s, about)
         _stop_on_signals(server)
         _log.info("version %s, process %d, listening on %s", __version__, os.getpid(), path)
         ended = server.run()
@@ -171,9 +171,7 @@ def _stop_on_signals(server: Server) -> None:
 
 def _open_log() -> Path | None:
     """Send the log to a file of bounded size in the state folder; without one (disk full) there is none."""
-    import platformdirs
-
-    path = Path(platformdirs.user_log_dir("typeahead", appauthor=False)) / "daemon.log"
+    path = config._platform_dir("log") / "daemon.log"
     root = logging.getLogger("typeahead")
     root.setLevel(logging.INFO)
     root.propagate = False
@@ -193,25 +191,27 @@ def _open_log() -> Path | None:
 # The model
 
 
-def _loader(model: Path, history: Path, settings: config.TextConfig) -> Load:
-    """Return what loads the suggesters of `typeahead.text.suggester` in the worker's thread."""
+def load_suggesters(model: Path, history: Path, settings: config.TextConfig) -> OpenSuggester:
+    """Load the weights at ``model``, compile its kernels and return what opens a session's suggester.
 
-    def load() -> OpenSuggester:
-        own_cache = prepare_kernel_cache()
-        try:
-            return _open_suggesters(model, history, settings)
-        except TypeaheadError:
+    Raises
+    ------
+    ModelFileError
+        The weights cannot be read.
+    """
+    own_cache = prepare_kernel_cache()
+    try:
+        return _open_suggesters(model, history, settings)
+    except TypeaheadError:
+        raise
+    except Exception as error:
+        if own_cache is None:
             raise
-        except Exception as error:
-            if own_cache is None:
-                raise
-            # Numba does not recover from a damaged cache file; what is in there can be made again.
-            log_error("trying again without the compiled kernels", error)
-            shutil.rmtree(own_cache, ignore_errors=True)
-            own_cache.mkdir(mode=0o700, exist_ok=True)
-            return _open_suggesters(model, history, settings)
-
-    return load
+        # Numba does not recover from a damaged cache file; what is in there can be made again.
+        log_error("trying again without the compiled kernels", error)
+        shutil.rmtree(own_cache, ignore_errors=True)
+        own_cache.mkdir(mode=0o700, exist_ok=True)
+        return _open_suggesters(model, history, settings)
 
 
 def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) -> OpenSuggester:
@@ -229,6 +229,8 @@ def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) ->
 
     def open_suggester(session: str) -> Suggester:
         lines: list[str] = []
+        if not history.exists():
+            return text.Suggester(language_model, lines, settings)
         try:
             store = History(history)
             try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from typeahead.errors import DaemonError
+from typeahead.shell.protocol import Message, request
 
 
 def daemon_command() -> list[str]:
@@ -44,3 +46,36 @@ def spawn_daemon(socket_path: Path, command: Sequence[str] | None = None) -> int
         raise DaemonError(
             f"{arguments[0] or 'python'}: the daemon cannot be started ({error}); type on without"
         ) from error
+
+
+def start_daemon(socket_path: Path, timeout_s: float, command: Sequence[str] | None = None) -> tuple[Message, bool]:
+    """Make sure that a daemon listens on ``socket_path``; return its status and whether it was started here.
+
+    Raises
+    ------
+    DaemonError
+        It cannot be started, or does not listen within ``timeout_s`` seconds.
+    """
+    deadline = time.monotonic() + timeout_s
+    pid: int | None = None
+    while True:
+        try:
+            return request({"op": "status"}, timeout_s, socket_path), pid is not None
+        except DaemonError:
+            if pid is None:
+                pid = spawn_daemon(socket_path, command)
+            elif _has_ended(pid):
+                # Not an error by itself: it may have found another one that is just starting.
+                pid = 0
+            if time.monotonic() > deadline:
+                raise DaemonError(f"{socket_path}: the daemon does not start; typeahead daemon run shows why") from None
+        time.sleep(0.01)
+
+
+def _has_ended(pid: int) -> bool:
+    if pid == 0:
+        return False
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

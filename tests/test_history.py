@@ -1,0 +1,315 @@
+"""The store of past commands: what goes in comes out, whoever else is writing, and nothing foreign is touched."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typeahead.errors import HistoryError
+from typeahead.history import APPLICATION_ID, SCHEMA_VERSION, History, HistoryBusyError
+
+# Any text a terminal can deliver: characters, and bytes that are none as lone surrogates.
+commands = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from("\udc80\udcff"))
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    store = History(tmp_path / "data" / "history.sqlite")
+    yield store
+    store.close()
+
+
+def fill(history: History, *lines: str, session: str = "s") -> None:
+    start = len(history.recent(1_000_000))
+    for i, line in enumerate(lines):
+        history.add(line, session=session, started=1000.0 + start + i)
+
+
+def test_newest_returns_distinct_lines_newest_first(history: History) -> None:
+    fill(history, "git add a", "git commit", "ls", "git add a", "git push")
+    assert history.newest("git", 10) == ["git push", "git add a", "git commit"]
+    assert history.newest("git", 2) == ["git push", "git add a"]
+    assert history.newest("", 1) == ["git push"]
+    assert history.newest("git commit", 5) == ["git commit"]
+    assert history.newest("x", 5) == []
+
+
+def test_newest_goes_by_start_not_by_order_of_storing(history: History) -> None:
+    history.add("ls new", started=2000.0)
+    history.add("ls old", started=1000.0)
+    assert history.newest("ls", 2) == ["ls new", "ls old"]
+
+
+@pytest.mark.parametrize("prefix", ["100%", "a_b", "a*b", "a?b", "[ab]", "a'b", 'a"b', "\\", "é", "日本", "GIT"])
+def test_no_character_of_a_prefix_is_special(history: History, prefix: str) -> None:
+    fill(history, "1000", "axb", "aab", "a", "git", "e", prefix + "!")
+    assert history.newest(prefix, 10) == [prefix + "!"]
+
+
+@pytest.mark.parametrize("prefix", ["\U0010ffff", "a\U0010ffff", "\udcff", "a\udcff\udcff", "\udcff\udcff"])
+def test_the_last_characters_there_are_have_a_successor(history: History, prefix: str) -> None:
+    fill(history, prefix + "x", "a", "b", "zz")
+    assert history.newest(prefix, 10) == [prefix + "x"]
+
+
+@given(lines=st.lists(commands, max_size=20), prefix=commands)
+def test_newest_equals_a_search_through_the_list(
+    lines: list[str], prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    history = History(tmp_path_factory.mktemp("history") / "h.sqlite")
+    fill(history, *lines)
+    # By character, not by byte, the same: a prefix made of whole characters begins no other character.
+    wanted = []
+    for line in reversed(lines):
+        kept = line.strip() and not line.startswith(" ")
+        if kept and line.encode("utf-8", "surrogateescape").startswith(prefix.encode("utf-8", "surrogateescape")):
+            wanted += [line] if _same(line) not in map(_same, wanted) else []
+    assert [_same(line) for line in history.newest(prefix, 100)] == [_same(line) for line in wanted]
+    history.close()
+
+
+def _same(line: str) -> bytes:
+    return line.encode("utf-8", "surrogateescape")
+
+
+def test_old_lines_are_found_behind_a_thousand_newer_ones(history: History) -> None:
+    fill(history, "rare line", *(f"ls {i}" for i in range(1200)))
+    assert history.newest("rare", 1) == ["rare line"]
+    assert history.newest("ls 1", 2000)[0] == "ls 1199"
+    assert len(history.newest("ls", 2000)) == 1200
+
+
+def test_a_look_up_by_prefix_uses_the_index(history: History) -> None:
+    queries: list[str] = []
+    history._connection.set_trace_callback(queries.append)
+    history.newest("git", 1)
+    plans = [
+        row[3]
+        for query in queries
+        for row in history._connection.execute(f"EXPLAIN QUERY PLAN {query}")
+        if "SELECT" in query
+    ]
+    assert any("command_by_text (command>? AND command<?)" in plan for plan in plans), plans
+
+
+@given(line=commands.filter(lambda text: text.strip() and not text.startswith(" ")), cwd=commands)
+def test_any_text_comes_out_as_it_went_in(line: str, cwd: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    history = History(tmp_path_factory.mktemp("history") / "h.sqlite")
+    history.add(line, cwd=cwd, session=cwd)
+    assert [_same(found) for found in history.recent(5, session=cwd)] == [_same(line)]
+    history.close()
+
+
+def test_what_is_no_text_at_all_is_refused_in_one_line(history: History) -> None:
+    with pytest.raises(HistoryError, match=r"'\\ud800' is no character"):
+        history.add("a\ud800")
+    assert history.newest("\ud800", 5) == []
+
+
+def test_single_line_leaves_out_control_characters(history: History) -> None:
+    fill(history, "a\nb", "a\x1b[2J", "a\x7f", "a\x9b2J", "a\tb", "a fine é 日本", "a-b", "a]b")
+    assert history.newest("a", 9, single_line=True) == ["a]b", "a-b", "a fine é 日本"]
+    assert len(history.newest("a", 9)) == 8
+
+
+@pytest.mark.parametrize("line", [" secret", " ", "", "\t", "\n", "  ls"])
+def test_private_and_empty_lines_are_never_stored(history: History, line: str) -> None:
+    history.add(line)
+    assert history.recent(10) == []
+    assert b"secret" not in history.path.read_bytes()
+
+
+def test_storing_again_changes_nothing(history: History) -> None:
+    for _ in range(3):
+        history.add("ls", session="s", started=5.0, status=0)
+    history.add("ls", session="s", started=6.0)
+    history.add("ls", session="t", started=5.0)
+    assert history.recent(10) == ["ls", "ls", "ls"]
+
+
+def test_recent_is_oldest_first_and_can_leave_out(history: History) -> None:
+    fill(history, "a", "b", "a", session="s")
+    fill(history, "c", "d", session="t")
+    history.add("typo", session="u", started=9999.0, status=127)
+    assert history.recent(4) == ["a", "c", "d", "typo"]
+    assert history.recent(10, session="s") == ["a", "b", "a"]
+    assert history.recent(10, without="s") == ["c", "d", "typo"]
+    assert history.recent(10, without="s", found_only=True) == ["c", "d"]
+    assert history.recent(0) == []
+
+
+def test_every_column_is_kept(history: History) -> None:
+    history.add("make", cwd="/src", status=2, session="s", started=12.5, duration_s=3.25)
+    row = history._connection.execute(
+        "SELECT command, cwd, status, session, started, duration_s FROM command"
+    ).fetchall()
+    assert row == [("make", "/src", 2, "s", 12.5, 3.25)]
+
+
+def test_files_are_the_users_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "h.sqlite"
+    old = os.umask(0)
+    try:
+        history = History(path)
+        history.add("ls")
+    finally:
+        os.umask(old)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert {file.name for file in path.parent.iterdir()} == {"h.sqlite", "h.sqlite-wal", "h.sqlite-shm"}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    history.close()
+
+
+def test_an_open_file_is_closed_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    History(path).close()
+    path.chmod(0o644)
+    History(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_store_is_reopened_with_what_it_held(tmp_path: Path) -> None:
+    first = History(tmp_path / "h.sqlite")
+    first.add("ls")
+    first.close()
+    second = History(tmp_path / "h.sqlite")
+    assert second.recent(5) == ["ls"]
+    second.close()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"#1700000000\nls -la\n" * 100, os.urandom(5000), b"SQLite format 3\0" + b"\xff" * 5000], ids=len
+)
+def test_a_foreign_file_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "h.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(HistoryError, match=r"h\.sqlite: .*; move it away"):
+        History(path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE urls (url TEXT)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(HistoryError, match="another program"):
+        History(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_a_newer_version_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    History(path).close()
+    with sqlite3.connect(path) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer.close()
+    before = path.read_bytes()
+    with pytest.raises(HistoryError, match="newer typeahead"):
+        History(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_that_is_damaged_later_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    history = History(path)
+    fill(history, *(f"line {i}" for i in range(2000)))
+    history.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(HistoryError, match=r"h\.sqlite: damaged"):
+        History(path).newest("line", 5)
+    assert path.read_bytes() == content
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HistoryError, match=r"cannot be opened \(Not a directory\)|cannot be opened \(File exists\)"):
+        History(tmp_path / "file" / "h.sqlite")
+    with pytest.raises(HistoryError, match="Is a directory"):
+        History(tmp_path)
+
+
+def test_a_busy_store_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    history = History(path, timeout_s=0.01)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(HistoryBusyError):
+        history.add("ls")
+    assert history.newest("l", 1) == []  # reading goes on
+    other.execute("ROLLBACK")
+    history.add("ls")
+    assert history.newest("l", 1) == ["ls"]
+    other.close()
+    history.close()
+
+
+_WRITER = """
+import os, sys, time
+from typeahead.history import History
+path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+open(f"{path}.{name}", "w").close()
+while not os.path.exists(path + ".go"):  # all make the store at once
+    time.sleep(0.001)
+history = History(path, timeout_s=60)
+for i in range(count):
+    history.add(f"{name} {i}", session=name, started=float(i))
+    if i % 10 == 0:
+        assert history.newest(name, 1) == [f"{name} {i}"]
+history.close()
+"""
+
+
+def test_many_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    path, count, names = tmp_path / "h.sqlite", 100, ["a", "b", "c", "d", "e"]
+    writers = [
+        subprocess.Popen([sys.executable, "-P", "-c", _WRITER, str(path), name, str(count)], stderr=subprocess.PIPE)
+        for name in names
+    ]
+    while len(list(tmp_path.glob("h.sqlite.?"))) < len(names):
+        assert all(writer.poll() is None for writer in writers)
+        time.sleep(0.005)
+    Path(f"{path}.go").touch()
+    errors = [writer.communicate(timeout=120)[1].decode() for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * len(names), errors
+    history = History(path)
+    assert sorted(history.recent(10_000)) == sorted(f"{name} {i}" for name in names for i in range(count))
+    assert history._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    history.close()
+
+
+def test_a_killed_writer_leaves_what_it_had_stored(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    Path(f"{path}.go").touch()
+    code = _WRITER + "\nimport os\nhistory = History(path)\nhistory.add('last', started=1e9)\nos.kill(os.getpid(), 9)\n"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(path), "a", "20"],
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -9
+    history = History(path)
+    assert len(history.recent(100)) == 21
+    assert history.recent(1) == ["last"]
+    history.close()
+
+
+def test_the_file_says_whose_it_is(history: History) -> None:
+    assert history._connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert history._connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert history._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
