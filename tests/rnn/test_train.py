@@ -181,7 +181,7 @@ def test_stopping_at_every_step_and_in_every_evaluation_changes_nothing(symbols,
         training = resume(symbols, path)
     assert done
     assert_same_bits(whole, training)
-    clock = {"bytes_per_s": 0.0, "elapsed_s": 0.0}
+    clock = {"bytes_per_s": 0.0, "elapsed_s": 0.0, "left_s": 0.0}
     assert [repr(replace(event, **clock)) for event in pieces] == [repr(replace(event, **clock)) for event in events]
 
 

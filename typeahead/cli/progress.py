@@ -59,14 +59,13 @@ class Progress:
 
     def _figures(self, event: Event) -> list[str]:
         """Return the figures, each as a short text, in the order in which they are shown."""
-        left_s = event.elapsed_s * (1 - event.progress) / event.progress if event.progress else 0
         return [
             f"step {event.step}",
             f"loss {event.loss:.3f}" if event.step else "",
             f"bits/byte {event.bits_per_byte:.3f}" if event.step else "",
             self._valid,
             f"{event.bytes_per_s / 1000:.1f} kB/s" if event.step else "",
-            f"{_duration(left_s)} left",
+            f"{_duration(event.left_s)} left" if event.left_s is not None else "",
         ]
 
     def say(self, message: str, lasting: bool = True) -> None:
@@ -134,8 +133,12 @@ class Metrics:
         """Write the event if it is one to be kept; return False the first time that this fails."""
         if event.step % _METRICS_STEPS and event.valid_loss is None:
             return True
-        # JSON knows no NaN, which the loss before the first step is.
-        figures = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(event).items()}
+        # JSON knows no NaN, which the loss before the first step is. How long is left is for the moment only.
+        figures = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in vars(event).items()
+            if name != "left_s"
+        }
         try:
             self._file.write(json.dumps(figures).encode() + b"\n")
         except OSError:

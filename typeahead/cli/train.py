@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typeahead.text.corpus import Array, Corpus
 
 _SUFFIX = ".safetensors"
+_MISSING = "Missing argument 'CORPUS...': files, folders or - for standard input (or --resume --output MODEL)."
 _PICTURES = (".png", ".svg", ".pdf")
 # What belongs to this call of the program, not to the run that a checkpoint describes.
 _CALL_ONLY = {"resume", "force", "plot", "output"}
@@ -149,7 +150,7 @@ class _Run:
 def _places(corpus: Sequence[str], output: str | None) -> _Places:
     if output is None:
         if not corpus:
-            raise click.UsageError("Missing argument 'CORPUS...': files, folders or - for standard input.")
+            raise click.UsageError(_MISSING)
         name = "stdin" if corpus[0] == "-" else Path(corpus[0]).resolve().name.removesuffix(".gz")
         output = (Path(name).stem or name) + _SUFFIX
     model = Path(output)
@@ -165,14 +166,15 @@ def _places(corpus: Sequence[str], output: str | None) -> _Places:
 def _fresh(places: _Places, given: dict[str, Any]) -> _Run:
     """Prepare a run from the options."""
     if "corpus" not in given:
-        raise click.UsageError("Missing argument 'CORPUS...': files, folders or - for standard input.")
+        raise click.UsageError(_MISSING)
     if "steps" in given and "minutes" in given:
         raise click.UsageError("Give --steps or --minutes, not both.")
     if "valid" in given and "valid_fraction" in given:
         raise click.UsageError("Give --valid or --valid-fraction, not both.")
     for path in (places.model, places.checkpoint):
         if path.exists() and "force" not in given:
-            raise TrainingError(f"{path}: exists; --resume goes on with its run, --force replaces it, or set --output")
+            resume = "--resume goes on with its run, " if places.checkpoint.exists() else ""
+            raise TrainingError(f"{path}: exists; {resume}--force replaces it, or set another --output")
 
     from typeahead.rnn.train import TrainConfig
 
@@ -285,9 +287,9 @@ def _resumed(places: _Places, given: dict[str, Any]) -> _Run | None:
         network, about = Network(network_config, weights), metadata["about"]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{places.checkpoint}: not the checkpoint of a training run ({error!r})") from error
-    settings = _merged(settings, given, config)
+    settings = _merged(settings, given, asdict(network_config) | asdict(config) | settings)
     end = {name: settings[name] for name in ("steps", "minutes") if name in settings}
-    if run["finished"] and all(getattr(config, name) == value for name, value in end.items()):
+    if run["finished"] and places.model.exists() and all(getattr(config, name) == value for name, value in end.items()):
         click.echo(f"{places.model}: this run has ended after {run['step']} steps; raise --steps or --minutes to go on")
         return None
     prepared = _prepare(places, network, replace(config, **end), settings, about["init"], about["data"])
@@ -295,26 +297,26 @@ def _resumed(places: _Places, given: dict[str, Any]) -> _Run | None:
     return replace(prepared, reported_step=run["reported_step"])
 
 
-def _merged(settings: dict[str, Any], given: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """Return the run's settings with what may change on resume: the same data by another path, a later end."""
+def _merged(settings: dict[str, Any], given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Return the run's settings with what may change on resume: the same data by another path, a later end.
+
+    ``known`` is every value that the run was made with, also those that nobody gave.
+    """
     merged = dict(settings)
     for name, value in given.items():
-        option, known = f"--{name.replace('_', '-')} {value}", settings.get(name, getattr(config, name, None))
-        if name in _CALL_ONLY or name in ("corpus", "valid"):  # the data's checksum is compared
-            if name not in _CALL_ONLY:
-                merged[name] = value
-        elif name in ("steps", "minutes"):
-            if known is None or value < known:
-                other = f"--minutes {config.minutes:g}" if config.steps is None else f"--steps {config.steps}"
-                raise TrainingError(f"{option}: the run to resume has {other}, which may only be raised")
-            merged[name] = value
-        elif name not in settings and value == known:
+        if name in _CALL_ONLY or value == known.get(name):
             continue
-        elif value != known:
-            was = "the default" if known is None else known
-            raise TrainingError(
-                f"{option}: the run to resume has {was}; leave the option out or start anew with --force"
-            )
+        option, was = f"--{name.replace('_', '-')} {value}", known.get(name)
+        if name in ("corpus", "valid") and (name == "corpus" or was):
+            merged[name] = value  # the data's checksum is compared
+        elif name in ("steps", "minutes"):
+            if was is None or value < was:
+                end = f"--steps {known['steps']}" if known["steps"] else f"--minutes {known['minutes']:g}"
+                raise TrainingError(f"{option}: the run to resume has {end}, which may only be raised")
+            merged[name] = value
+        else:
+            before = "another setting" if was is None else was
+            raise TrainingError(f"{option}: the run to resume has {before}; leave it out or start anew with --force")
     return merged
 
 

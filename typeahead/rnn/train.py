@@ -78,6 +78,7 @@ class Event:
     grad_norm: float
     bytes_per_s: float
     elapsed_s: float
+    left_s: float | None  # None where nothing is known yet
     valid_loss: float | None = None
     valid_bits_per_byte: float | None = None
 
@@ -297,7 +298,7 @@ class Loop:
         self._zero = (now if started is None else started) - training.elapsed_s
         self._saved_at = now
         self._evaluation_s = 0.0
-        self._speed_from = (now, training.step)
+        self._speed_from = (time.monotonic(), training.step)
 
     def run(self) -> bool:
         """Train until the end (True) or until ``stop`` says so (False).
@@ -359,7 +360,10 @@ class Loop:
     def _event(self, valid_loss: float | None) -> Event:
         training, now = self.training, time.monotonic()
         began, step = self._speed_from
-        symbols = (training.step - step) * training.config.seq_len * training.config.batch_size
+        steps, spent_s, config = training.step - step, now - began, training.config
+        left_s = spent_s / steps * (config.steps - training.step) if config.steps and steps else None
+        if config.minutes:
+            left_s = max(0.0, 60 * config.minutes - training.elapsed_s)
         return Event(
             step=training.step,
             progress=min(1.0, self._progress()),
@@ -367,8 +371,9 @@ class Loop:
             bits_per_byte=training.loss / math.log(2),
             learning_rate=training.learning_rate,
             grad_norm=training.grad_norm,
-            bytes_per_s=symbols / (now - began) if now > began else 0.0,
+            bytes_per_s=steps * config.seq_len * config.batch_size / spent_s if spent_s else 0.0,
             elapsed_s=training.elapsed_s,
+            left_s=left_s,
             valid_loss=valid_loss,
             valid_bits_per_byte=None if valid_loss is None else valid_loss / math.log(2),
         )

@@ -167,14 +167,14 @@ def _join(files: Iterable[str], scratch: str | os.PathLike[str] | None) -> tuple
     ends_in_newline = True
     with tempfile.TemporaryFile(dir=scratch) as joined:
         for name in files:
-            if not ends_in_newline:
-                joined.write(b"\n")
-            before = joined.tell()
+            size = 0
             for chunk in _content(name):
+                if not size and not ends_in_newline:
+                    _write(joined, b"\n")
                 _write(joined, chunk)
+                size += len(chunk)
                 ends_in_newline = chunk.endswith(b"\n")
-            written = joined.tell() - before
-            sources.append(Source("standard input" if name == STANDARD_INPUT else Path(name).name, written))
+            sources.append(Source("standard input" if name == STANDARD_INPUT else Path(name).name, size))
         joined.flush()
         return _map(joined), sources
 
