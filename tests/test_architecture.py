@@ -34,13 +34,14 @@ FLOORS = [
 # here may not be imported at all.
 DOORS = {
     "numba": ["rnn"],
+    "llvmlite": ["rnn"],  # what numba compiles with
     "safetensors": ["rnn.checkpoint"],
     "threadpoolctl": ["rnn"],
     "ray": ["rnn.distributed"],
     "numpy": ["rnn", "text", "voice", "sensor"],
     "sqlite3": ["history"],
     "librosa": ["voice.mfcc"],
-    "scipy": ["voice.mfcc"],
+    "scipy": ["rnn", "voice.mfcc"],  # in rnn only the BLAS that numba calls
     "sounddevice": ["voice.audio"],
     "platformdirs": ["config"],
     "prompt_toolkit": ["shell.app"],

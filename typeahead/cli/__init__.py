@@ -30,7 +30,7 @@ EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class Subcommand(NamedTuple):
-    """Where a subcommand lives, and its first sentence of help."""
+    """Where a subcommand lives, and the words that its own help begins with."""
 
     module: str
     attribute: str
@@ -39,8 +39,10 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     "shell": Subcommand("typeahead.cli.shell", "shell", "Open your bash with completions in grey (the default)."),
-    "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of a started line."),
-    "train": Subcommand("typeahead.cli.train", "train", "Train a network on text: files, folders or standard input."),
+    "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of PREFIX."),
+    "train": Subcommand(
+        "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
+    ),
     "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
     "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
@@ -124,12 +126,15 @@ def _run(arguments: list[str]) -> int:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        return _report(error, arguments, debug)
+        return report(error, arguments, debug)
     return 0
 
 
-def _report(error: Exception, arguments: list[str], debug: bool) -> int:
-    """Print one line about an error and return its exit status."""
+def report(error: Exception, arguments: Sequence[str], debug: bool = False) -> int:
+    """Print one line about the error that ended ``typeahead ARGUMENTS...`` and return the status to exit with.
+
+    To be called while the error is handled: ``debug`` puts its traceback before the line.
+    """
     if isinstance(error, TypeaheadError):
         _explain(str(error), debug)
         return error.exit_code
