@@ -134,6 +134,26 @@ def test_float32_tanh_and_exp_are_right_to_a_few_ulp():
     np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("lanes", [1, 3, 4, 6])
+def test_quantised_steps_equal_the_naive_twin_on_rounded_weights(cell, lanes):
+    network, _, _, _ = build(cell, 2)
+    rounded = {name: array.copy() for name, array in network.parameters.items()}
+    for name, w in rounded.items():
+        if w.ndim == 2 and name != "cells.0.w_ih":  # which is looked up, not multiplied with
+            scale = np.abs(w).max(axis=1, keepdims=True) / 127
+            w[...] = np.round(w / scale) * scale
+    rng = np.random.default_rng(5)
+    state, inputs = rng.standard_normal(network.initial_state(lanes).shape), rng.integers(0, 5, lanes)
+    exact, _ = network.step(inputs, state)
+    network.quantise_steps()
+    log_probs, new_state = network.step(inputs, state)
+    expected, expected_state = naive.step(network.config, rounded, inputs, state)
+    np.testing.assert_allclose(log_probs, expected, atol=1e-10)
+    np.testing.assert_allclose(new_state, expected_state, atol=1e-10)
+    assert 0 < np.abs(log_probs - exact).max() < 0.05
+
+
 def test_a_step_worked_by_hand():
     # h' = tanh(0.5 * 1 + 0.25 * 0.2) = tanh(0.55); logits = (h', -h')
     config = NetworkConfig("elman", 1, 1, 1, 2)

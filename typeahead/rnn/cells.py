@@ -114,7 +114,7 @@ def pack(w: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def packed_width(columns: int, dtype: Any) -> int:
     """Return P * C, the width of a product with packed weights of so many columns."""
-    C = _VECTORS * _VECTOR_BYTES // np.dtype(dtype).itemsize
+    C: int = _VECTORS * _VECTOR_BYTES // np.dtype(dtype).itemsize
     return -(-columns // C) * C
 
 
@@ -361,26 +361,43 @@ def lstm_backward(dhs, rows, w_hh_p, hs, cs, cache, dtable, dgates, dh, dc):
 
 
 @_kernel
-def matmul_step(x, w, bias, out):
-    """Compute ``out = x w^T + bias`` for few lanes: x (B, K), w (N, K), out (B, N).
+def matmul_step(x, w, scale, bias, out):
+    """Compute ``out = x (scale w)^T + bias`` for few lanes: x (B, K), w (N, K), scale and bias (N), out (B, N).
 
-    The weights, which do not fit the first cache, are read once for all lanes; BLAS packs them first and is slower.
+    The weights may be of a narrower type than x, such as int8. Reading them is what takes the time, so each row is
+    read once for four lanes; BLAS would lay them out anew first.
     """
     B, K = x.shape
+    kind = x.dtype.type
     for i in range(w.shape[0]):
         row = w[i]
-        for b in range(B):
-            x_b = x[b]
-            total = x.dtype.type(0)
+        b = 0
+        while b + 4 <= B:
+            x0, x1, x2, x3 = x[b], x[b + 1], x[b + 2], x[b + 3]
+            s0, s1, s2, s3 = kind(0), kind(0), kind(0), kind(0)
             for k in range(K):
-                total += row[k] * x_b[k]
-            out[b, i] = total + bias[i]
+                weight = kind(row[k])
+                s0 += weight * x0[k]
+                s1 += weight * x1[k]
+                s2 += weight * x2[k]
+                s3 += weight * x3[k]
+            out[b, i] = s0 * scale[i] + bias[i]
+            out[b + 1, i] = s1 * scale[i] + bias[i]
+            out[b + 2, i] = s2 * scale[i] + bias[i]
+            out[b + 3, i] = s3 * scale[i] + bias[i]
+            b += 4
+        while b < B:
+            x0, s0 = x[b], kind(0)
+            for k in range(K):
+                s0 += kind(row[k]) * x0[k]
+            out[b, i] = s0 * scale[i] + bias[i]
+            b += 1
 
 
 @_kernel
-def elman_step(table, rows, w_hh, b_hh, h, h_next, gates):
+def elman_step(table, rows, w_hh, scale, b_hh, h, h_next, gates):
     """Advance B lanes by one step: h (B, H) is read, h_next (B, H) written; gates (B, H) is scratch."""
-    matmul_step(h, w_hh, b_hh, gates)
+    matmul_step(h, w_hh, scale, b_hh, gates)
     for b in range(h.shape[0]):
         x, a, out = table[rows[b]], gates[b], h_next[b]
         for j in range(out.size):
@@ -388,11 +405,11 @@ def elman_step(table, rows, w_hh, b_hh, h, h_next, gates):
 
 
 @_kernel
-def gru_step(table, rows, w_hh, b_hh, h, h_next, gates):
+def gru_step(table, rows, w_hh, scale, b_hh, h, h_next, gates):
     """Advance B lanes by one step, like `elman_step`; gates (B, 3H) is scratch."""
     H = h.shape[1]
     one = h.dtype.type(1)
-    matmul_step(h, w_hh, b_hh, gates)
+    matmul_step(h, w_hh, scale, b_hh, gates)
     for b in range(h.shape[0]):
         x, a, old, new = table[rows[b]], gates[b], h[b], h_next[b]
         for j in range(2 * H):
@@ -406,10 +423,10 @@ def gru_step(table, rows, w_hh, b_hh, h, h_next, gates):
 
 
 @_kernel
-def lstm_step(table, rows, w_hh, b_hh, h, c, h_next, c_next, gates):
+def lstm_step(table, rows, w_hh, scale, b_hh, h, c, h_next, c_next, gates):
     """Advance B lanes by one step, like `elman_step`, with the cell state; gates (B, 4H) is scratch."""
     H = h.shape[1]
-    matmul_step(h, w_hh, b_hh, gates)
+    matmul_step(h, w_hh, scale, b_hh, gates)
     for b in range(h.shape[0]):
         x, a = table[rows[b]], gates[b]
         for j in range(4 * H):

@@ -100,7 +100,8 @@ class Network:
         self.dtype = self.parameters["output.bias"].dtype
         if self.dtype.kind != "f" or any(array.dtype != self.dtype for array in parameters.values()):
             raise ValueError("parameters are not all of one floating dtype")
-        self._step_weights: list[dict[str, Array]] | None = None
+        self._step_weights: dict[str, Any] | None = None
+        self._quantised = False
         self._loss: Gradients | None = None
 
     @classmethod
@@ -141,17 +142,30 @@ class Network:
         """Say that the parameters were written to: what `step` had laid out from them is laid out anew."""
         self._step_weights = None
 
-    def _lay_out(self) -> list[dict[str, Array]]:
-        """Return each layer's weights as the step kernels read them."""
-        p, layers = self.parameters, []
-        for layer in range(self.config.num_layers):
-            names = ("w_ih", "w_hh", "b_ih", "b_hh")
-            weights = {name: np.ascontiguousarray(p[f"cells.{layer}.{name}"]) for name in names}
-            if layer == 0 and self.config.one_hot:
-                weights["table"] = np.ascontiguousarray(weights["w_ih"].T) + weights["b_ih"]
-            layers.append(weights)
-        self._step_weights = layers
-        return layers
+    def quantise_steps(self) -> None:
+        """Let `step` use weights rounded to int8, one scale a row: a quarter of the memory to read, so much faster.
+
+        Each weight is then off by at most 1/254 of the largest in its row. The parameters themselves stay as they are.
+        """
+        self._quantised = True
+        self.parameters_changed()
+
+    def _scaled(self, name: str) -> tuple[Array, Array]:
+        """Return the matrix as the step kernels read it, and the scale (N,) of its rows."""
+        w = np.ascontiguousarray(self.parameters[name])
+        if not self._quantised:
+            return w, np.ones(len(w), self.dtype)
+        scale = np.maximum(np.abs(w).max(axis=1), np.finfo(self.dtype).tiny) / 127
+        return np.rint(w / scale[:, None]).astype(np.int8), scale.astype(self.dtype)
+
+    def _lay_out(self) -> dict[str, Any]:
+        """Return what `step` reads: matrices with their scales, biases, and the table of symbols."""
+        p = self.parameters
+        laid_out: dict[str, Any] = {name: self._scaled(name) if p[name].ndim == 2 else p[name] for name in p}
+        if self.config.one_hot:
+            laid_out["table"] = np.ascontiguousarray(p["cells.0.w_ih"].T) + p["cells.0.b_ih"]
+        self._step_weights = laid_out
+        return laid_out
 
     def step(self, inputs: Any, state: Array, out: Array | None = None) -> tuple[Array, Array]:
         """Advance B lanes by one symbol.
@@ -171,30 +185,27 @@ class Network:
         new_state : ndarray [shape=(L, S, B, H)]
         """
         config = self.config
-        layers = self._step_weights or self._lay_out()
+        weights = self._step_weights or self._lay_out()
         new = np.empty_like(state) if out is None else out
         B, width = state.shape[2], GATES[config.cell] * config.hidden_size
         gates = np.empty((B, width), self.dtype)
-        lanes = np.arange(B)
         x: Array | None = None if config.one_hot else np.ascontiguousarray(inputs, self.dtype)
-        for layer, weights in enumerate(layers):
+        for layer in range(config.num_layers):
+            name = f"cells.{layer}."
             if x is None:
                 table, rows = weights["table"], np.asarray(inputs, np.int64)
             else:
-                table, rows = np.empty((B, width), self.dtype), lanes
-                cells.matmul_step(x, weights["w_ih"], weights["b_ih"], table)
-            h = state[layer]
+                table, rows = np.empty((B, width), self.dtype), np.arange(B)
+                cells.matmul_step(x, *weights[name + "w_ih"], weights[name + "b_ih"], table)
+            given = table, rows, *weights[name + "w_hh"], weights[name + "b_hh"]
             if config.cell == "lstm":
-                cells.lstm_step(
-                    table, rows, weights["w_hh"], weights["b_hh"], h[0], h[1], new[layer, 0], new[layer, 1], gates
-                )
+                cells.lstm_step(*given, state[layer, 0], state[layer, 1], new[layer, 0], new[layer, 1], gates)
             else:
                 kernel = cells.gru_step if config.cell == "gru" else cells.elman_step
-                kernel(table, rows, weights["w_hh"], weights["b_hh"], h[0], new[layer, 0], gates)
+                kernel(*given, state[layer, 0], new[layer, 0], gates)
             x = new[layer, 0]
-        assert x is not None
         log_probs = np.empty((B, config.output_size), self.dtype)
-        cells.matmul_step(x, self.parameters["output.weight"], self.parameters["output.bias"], log_probs)
+        cells.matmul_step(x, *weights["output.weight"], weights["output.bias"], log_probs)
         log_softmax(log_probs)
         return log_probs, new
 
