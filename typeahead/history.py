@@ -71,12 +71,12 @@ class History:
         with self._errors():
             self._connection = sqlite3.connect(self.path, timeout=timeout_s, isolation_level=None)
             try:
-                self._prepare()
+                self._prepare(timeout_s)
             except BaseException:
                 self._connection.close()
                 raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, timeout_s: float) -> None:
         """Check whose file it is before anything is written, then bring it to this version's schema."""
         execute = self._connection.execute
         # surrogateescape: bytes that are not UTF-8 come back as they went in.
@@ -85,7 +85,15 @@ class History:
         with self._transaction("DEFERRED"):
             if self._check_owner():
                 return
-        execute("PRAGMA journal_mode = WAL")
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:  # the one statement for which SQLite does not wait itself
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
         with self._transaction("IMMEDIATE"):  # two processes may be here at once; the second finds the work done
             if not self._check_owner():
                 for statement in _SCHEMA.split(";"):
@@ -231,7 +239,8 @@ class History:
         HistoryError
             The file is damaged or has gone.
         """
-        where, values = "WHERE 1", []
+        where = "WHERE 1"
+        values: list[Any] = []
         if session is not None:
             where, values = f"{where} AND session = CAST(? AS TEXT)", [*values, self._bytes(session)]
         if without is not None:
@@ -262,10 +271,9 @@ class History:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if _is_busy(error):
                 raise HistoryBusyError(f"{self.path}: another process is writing; try again in a moment") from error
-            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise HistoryError(
                     f"{self.path}: damaged or not a history file ({error}); "
                     "nothing was changed; move it away and a new one is started"
@@ -273,6 +281,15 @@ class History:
             raise HistoryError(
                 f"{self.path}: the history cannot be used ({error}); check the file and its disk"
             ) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary error code; 0 where Python raised the error itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _make_private(path: Path) -> None:
