@@ -73,7 +73,7 @@ def run(load: Load | None = None, detached: bool = False) -> None:
             os.nice(settings.daemon.nice)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         listener = _listen(path)
-        about: Message = {"model": str(model), "log": str(log_file)}
+        about: Message = {"model": str(model), "log": str(log_file) if log_file else None}
         load = load or partial(load_suggesters, model, store.path, settings.text)
         server = Server(listener, load, store, settings.daemon.idle_s, about)
         _stop_on_signals(server)
@@ -148,7 +148,11 @@ def _listen(path: Path) -> socket.socket:
             if not stat.S_ISSOCK(path.lstat().st_mode):
                 raise DaemonError(f"{path}: is not a socket, and it is in the way; move it or set TYPEAHEAD_SOCKET")
             path.unlink()
-        listener.bind(str(path))  # mode 0600: the umask is 077
+        before = os.umask(0o177)  # a socket is made with mode 0777 otherwise; chmod afterwards would be too late
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()

@@ -294,7 +294,7 @@ class Server:
         last_record = message.get("last_record", 0)
         if not isinstance(lines, list) or type(last_record) is not int:
             raise MalformedError("lines must be a list and last_record a whole number")
-        earlier = [line_fields(line) for line in lines]
+        earlier = [line for line in map(line_fields, lines) if not line["command"].startswith(" ")]
         known = message.get("session") in self._sessions
         name = self._session(connection, message)
         if connection.session != name:
