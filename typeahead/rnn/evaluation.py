@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401 (the BLAS of the kernels: loaded before Gradients limits its threads)
 
 from typeahead.rnn.backpropagation import Gradients
 from typeahead.rnn.network import Array, Network
