@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import socket
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +81,62 @@ def test_the_client_loads_the_standard_library_alone(tmp_path: Path) -> None:
 def test_importing_the_package_loads_none_of_its_rooms(tmp_path: Path) -> None:
     code = "import sys, typeahead; assert [n for n in sys.modules if n.startswith('typeahead')] == ['typeahead']"
     assert loaded(tmp_path, "-c", code) & HEAVY == set()
+
+
+def test_a_session_in_the_shell_loads_no_numerical_library_and_no_command_line_parser(
+    tmp_path: Path, isolated_home: Path
+) -> None:
+    (isolated_home / ".bashrc").write_text("")
+    runtime = Path(os.environ["XDG_RUNTIME_DIR"])
+    report = tmp_path / "modules.json"
+    # A session leader that opens a terminal has it as its controlling one, as in a terminal emulator.
+    own_terminal = "import os; os.close(os.open(os.ttyname(0), os.O_RDWR))\n"
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    # A daemon that accepts and never answers: one that is still loading. So none is started.
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(runtime / "silent.sock"))
+        listener.listen()
+        child = subprocess.Popen(
+            [sys.executable, "-c", own_terminal + _PROBE, str(report), "typeahead"],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**os.environ, "TYPEAHEAD_SOCKET": str(runtime / "silent.sock"), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+        )
+        os.close(slave)
+        try:
+            seen = type_and_read(master, [("❯", b"echo $((6*7))\r"), ("42\r\n", b""), ("❯", b"exit 3\r")])
+            assert child.wait(timeout=30) == 3, seen
+        finally:
+            child.kill()
+            child.wait()
+            os.close(master)
+    modules, _ = json.loads(report.read_text())
+    names = {name.partition(".")[0] for name in modules}
+    assert "prompt_toolkit" in names  # it was the whole session
+    assert names & (HEAVY - {"prompt_toolkit"} | {"click"}) == set()
+
+
+def type_and_read(master: int, script: list[tuple[str, bytes]], timeout_s: float = 60.0) -> str:
+    """Wait for each text after the one before has been seen, then type its keys; return all that was printed."""
+    seen, rest = "", ""
+    deadline = time.monotonic() + timeout_s
+    for awaited, keys in script:
+        while awaited not in rest:
+            assert time.monotonic() < deadline, (awaited, seen)
+            if select.select([master], [], [], 0.5)[0]:
+                try:
+                    data = os.read(master, 65536).decode(errors="replace")
+                except OSError:  # the other side is closed
+                    pytest.fail(f"ended before {awaited!r}: {seen!r}")
+                if "\x1b[6n" in data:  # the line editor asks where the cursor is
+                    os.write(master, b"\x1b[1;1R")
+                seen, rest = seen + data, rest + data
+        rest = rest.partition(awaited)[2]
+        os.write(master, keys)
+    return seen
 
 
 @pytest.mark.parametrize("library", ["numpy", "prompt_toolkit"])
