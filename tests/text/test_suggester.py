@@ -272,3 +272,14 @@ def test_the_probability_of_a_past_line_does_not_depend_on_how_the_prefix_was_re
         expected = fresh().suggest("git st"[:length])
         if got and expected and got[0].text == expected[0].text:
             assert got[0].log_prob == pytest.approx(expected[0].log_prob, abs=1e-5)
+
+
+def test_going_back_never_puts_a_later_completion_in_an_earlier_place():
+    rules = spell("tatus", after="\ngit s")
+    one, _ = suggester(rules, ["git commit"])
+    for prefix, expected in (("git ", "git commit"), ("git s", "git status"), ("git ", "git commit")):
+        assert texts(one.suggest(prefix)) == [expected]
+    for prefix in ("git s", "gi", "git", "git st", "g"):
+        for found in one.suggest(prefix, n=3):
+            assert found.text.startswith(("git commit", "git status")) or found.source == "model"
+            assert "tatus" not in found.text.replace("status", "")

@@ -31,6 +31,7 @@ _FIRST_WORD = re.compile(r" *[^ /]*[ /]?")
 _NUM_PAST = 8  # past lines looked at for one suggestion
 _STAY = 0.95  # P(a line that has repeated a past one so far repeats its next word too)
 _LEAST_ASKED_FOR = 1e-3  # probability of a suggestion that fills a list
+_MAX_WIDTH = 16  # of the beam that looks for a list; the network steps small batches
 _MAX_SHARE = 1 - 1e-6  # so that the network keeps a say
 _NOT_FOUND = 127  # a shell's status for a command that does not exist
 
@@ -187,7 +188,9 @@ class Suggester:
     def _alternatives(self, prefix: str, line: bytes, position: Position, n: int) -> list[Suggestion]:
         """Return ``n`` more suggestions, of less probability if need be, none the beginning of a better one."""
         share = self._share(prefix, line, position)
-        beam = BeamSearch(self._network, max(self._settings.beam_width, n + 1), self._settings.max_length)
+        beam = BeamSearch(
+            self._network, max(self._settings.beam_width, min(n + 1, _MAX_WIDTH)), self._settings.max_length
+        )
         self._search(beam, line, position, self._settings.min_probability / (n + 1) / (1 - share))
         candidates = sorted(self._candidates(prefix, line, share), key=lambda one: -one.worth)
         found = [_suggestion(prefix, one) for one in candidates if one.worth > 0]
@@ -226,11 +229,9 @@ class Suggester:
 
     def _covered(self, line: bytes, floor: float) -> bool:
         """Whether the leaves at hand still say all that is likelier than ``floor`` along what has been typed."""
-        if floor > 1:
-            return True
         typed = line[len(self._root) :]
         leaves = [leaf for leaf in self._leaves if leaf.symbols.startswith(typed)]
-        if not line.startswith(self._root) or not leaves:
+        if not line.startswith(self._root) or not leaves or floor > 1:
             return False
         return all(leaf.open_log_prob - leaf.log_probs[len(typed)] < math.log(floor) for leaf in leaves)
 
