@@ -140,6 +140,19 @@ def test_a_full_disk_leaves_the_old_file_whole_and_no_part(path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_an_interrupt_while_writing_leaves_the_old_file_whole_and_no_part(path, monkeypatch):
+    before = path.read_bytes()
+
+    def interrupt(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(path, {"matrix": np.zeros(1000)}, {})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
 def test_a_checkpoint_is_not_taken_for_a_model(tmp_path):
     path = tmp_path / "run.checkpoint.safetensors"
     checkpoint.save(path, ARRAYS, {"kind": "checkpoint", "network": {}})

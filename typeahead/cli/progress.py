@@ -33,7 +33,7 @@ class Progress:
             from tqdm import tqdm
 
             # The bar takes what the figures leave; they are cut to the width by _fitting.
-            self._bar = tqdm(total=1.0, bar_format="{percentage:3.0f}% {bar}{postfix}", dynamic_ncols=True, leave=False)
+            self._bar = tqdm(total=1.0, bar_format="{percentage:3.0f}% {bar} {desc}", dynamic_ncols=True, leave=False)
             self.say("compiling the kernels", lasting=False)
 
     def __enter__(self) -> Progress:
@@ -49,7 +49,9 @@ class Progress:
             self._valid = f"valid {event.valid_bits_per_byte:.3f}"
         if self._bar is not None:
             self._bar.n = event.progress
-            self._bar.set_postfix_str(_fitting(self._figures(event), shutil.get_terminal_size().columns), refresh=False)
+            self._bar.set_description_str(
+                _fitting(self._figures(event), shutil.get_terminal_size().columns), refresh=False
+            )
             self._bar.update(0)
             return
         now = time.monotonic()
@@ -75,14 +77,14 @@ class Progress:
         elif lasting:
             self._bar.write(f"typeahead: {message}", file=sys.stderr)
         else:
-            self._bar.set_postfix_str(message)
+            self._bar.set_description_str(message)
 
 
 def _fitting(figures: list[str], columns: int) -> str:
     """Join as many figures as fit beside a bar of a few columns; the middle ones go first."""
     kept = list(figures)
     for least in (0, 4, 1, 5):  # step, bytes/s, loss in nats (bits/byte says the same), time left
-        if len("100% ") + 8 + len("  ".join(filter(None, kept))) <= columns:
+        if len("100%  ") + 5 + len("  ".join(filter(None, kept))) <= columns:
             break
         kept[least] = ""
     return "  ".join(filter(None, kept))

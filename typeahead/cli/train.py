@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".safetensors"
 _MISSING = "Missing argument 'CORPUS...': files, folders or - for standard input (or --resume --output MODEL)."
 _PICTURES = (".png", ".svg", ".pdf")
+_PATHS = {"corpus", "valid", "init"}
 # What belongs to this call of the program, not to the run that a checkpoint describes.
 _CALL_ONLY = {"resume", "force", "plot", "output"}
 
@@ -89,9 +90,11 @@ def train(ctx: click.Context, /, corpus: tuple[str, ...], **options: Any) -> Non
     """  # noqa: D301 (click wants the character, not a backslash)
     started = time.monotonic()
     given = {
-        name: _absolute(value) if name in ("corpus", "valid", "init") else value
+        name: value
         for name, value in ({"corpus": corpus} | options).items()
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and value not in ((), False)
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        and value is not False
+        and value != ()
     }
     places = _places(corpus, options["output"])
     if options["plot"] and Path(options["plot"]).suffix not in _PICTURES:
@@ -249,13 +252,7 @@ def _read_data(places: _Places, settings: dict[str, Any]) -> tuple[Array, Array 
     fraction = settings.get("valid_fraction")
     train_data, valid_data = corpus.split(whole.data, fraction)
     data = {"train": whole.describe(), "valid": {"held_out_bytes": len(valid_data)}}
-    if fraction == 0:
-        return whole.data, None, data
-    if len(valid_data) < 2:
-        raise TrainingError(
-            f"{len(whole.data)} bytes leave {len(valid_data)} to validate with; give more, or --valid-fraction 0"
-        )
-    return train_data, valid_data, data
+    return train_data, None if fraction == 0 else valid_data, data
 
 
 def _command(settings: dict[str, Any]) -> str:
@@ -264,7 +261,7 @@ def _command(settings: dict[str, Any]) -> str:
     for name, value in settings.items():
         option = [] if name == "corpus" else [f"--{name.replace('_', '-')}"]
         for item in value if isinstance(value, (tuple, list)) else [value]:
-            words += [*option, Path(item).name if name in ("corpus", "valid", "init") else str(item)]
+            words += [*option, Path(item).name if name in _PATHS else str(item)]
     return shlex.join(words)
 
 
@@ -304,6 +301,7 @@ def _merged(settings: dict[str, Any], given: dict[str, Any], known: dict[str, An
     """
     merged = dict(settings)
     for name, value in given.items():
+        value = _absolute(value) if name in _PATHS else value  # as they are in the checkpoint
         if name in _CALL_ONLY or value == known.get(name):
             continue
         option, was = f"--{name.replace('_', '-')} {value}", known.get(name)
@@ -362,7 +360,8 @@ def _loop(run: _Run, places: _Places, progress: Progress, metrics: Metrics, sign
             progress.say(f"{places.metrics}: cannot be written; training goes on without its lines")
 
     hooks = Hooks(keep=keep, report=report, warn=progress.say, stop=lambda: bool(signals))
-    metadata = {"settings": run.settings, "about": run.about}
+    settings = {name: _absolute(value) if name in _PATHS else value for name, value in run.settings.items()}
+    metadata = {"settings": settings, "about": run.about}
     return Loop(run.training, hooks, places.checkpoint, metadata, started).run()
 
 

@@ -118,6 +118,8 @@ class Training:
     def __init__(self, network: Network, train: Array, valid: Array | None, config: TrainConfig) -> None:
         self.network, self.config = network, config
         self.batches = Batches(train, config.seq_len, config.batch_size, config.seed)
+        if valid is not None and len(valid) < 2:
+            raise TrainingError(f"{len(valid)} bytes to validate with are too few: give 2, or --valid-fraction 0")
         self.gradients = Gradients(network, config.seq_len, config.batch_size, config.threads)
         self.optimiser = AdamW(network.parameters, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
         self.state = network.initial_state(config.batch_size)
