@@ -10,7 +10,8 @@ from typeahead.errors import ModelFileError
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.text.language_model import MAX_LINE_BYTES, LanguageModel
-from typeahead.text.suggester import Suggester
+from typeahead.text.recall import _AGE_EXPONENT
+from typeahead.text.suggester import _STAY, Suggester
 
 
 def suggester(rules, history=(), **settings):
@@ -57,12 +58,12 @@ def test_a_suggestion_ends_where_confidence_ends():
 
 
 def test_the_cut_is_the_one_that_is_expected_to_save_most():
-    # "ab cd " saves 5 keys nearly for sure; " efgh" after it two more with probability p; if not, the first word two.
+    # "ab cd " saves 5 keys nearly for sure; "ab cd efgh" 9 with probability p, and if not, its first word saves 2.
     def rules(p):
         return spell("ab cd efgh") | {"\nab cd ": {"e": p, "~": 1 - p}, "\nab cd ~": {"\n": 0.1}}
 
-    # 8 p + 2 (1 - p) against 5
-    for p, expected in ((0.6, "ab cd efgh"), (0.4, "ab cd ")):
+    # 9 p + 2 (1 - p) against 5
+    for p, expected in ((0.53, "ab cd efgh"), (0.4, "ab cd ")):
         assert texts(suggester(rules(p), min_probability=0.05)[0].suggest("")) == [expected]
 
 
@@ -94,6 +95,27 @@ def test_both_sources_together_make_a_line_more_probable_than_either():
     both = suggester(rules, ["git pull"])[0].suggest("git")[0]
     assert both.text == alone.text == past.text == "git pull"
     assert both.log_prob > alone.log_prob
+
+
+def test_the_probability_is_that_of_the_mixture_of_both_sources():
+    # Two lines were run, none twice: with the three counted beforehand, 1 of 5 lines repeats a past one.
+    chain_rules = spell("ab cdef", 0.9) | spell("xyz", 0.9) | {"\n": {"a": 0.3, "x": 0.7}}
+    one, _ = suggester(chain_rules, ["ab cdef", "xyz"], min_probability=0.01)
+    older, newer = 2**-_AGE_EXPONENT, 1.0
+    past, model = older / (older + newer), 0.3
+    # empty line: each source with its prior; the past line may still be left where its second word starts
+    expected = 0.2 * past * _STAY + 0.8 * model * 0.9**6
+    found = {suggestion.text: math.exp(suggestion.log_prob) for suggestion in one.suggest("", n=4)}
+    assert found["ab cdef"] == pytest.approx(expected, rel=1e-4)
+    # after "a": Bayes' rule
+    share = 0.2 * past / (0.2 * past + 0.8 * model)
+    (found,) = one.suggest("a")
+    assert math.exp(found.log_prob) == pytest.approx(share * _STAY + (1 - share) * 0.9**6, rel=1e-4)
+    # after "ab c": the line has gone on to its second word, which a repetition does with _STAY
+    stays = 0.2 * past * _STAY
+    leaves = (0.8 * model * 0.9**2 + 0.2 * past * (1 - _STAY)) * 0.9
+    (found,) = one.suggest("ab c")
+    assert math.exp(found.log_prob) == pytest.approx((stays + leaves * 0.9**3) / (stays + leaves), rel=1e-4)
 
 
 def test_a_recorded_line_is_suggested_at_once():
@@ -159,7 +181,6 @@ def test_a_prefix_with_bytes_that_are_no_text_goes_through():
 def test_trailing_spaces_are_not_remembered():
     one, _ = suggester({})
     one.record("git commit ")
-    one.record("git commit")
     assert texts(one.suggest("git")) == ["git commit"]
     assert one.suggest("git commit") == []
 
@@ -173,6 +194,16 @@ def test_a_suggestion_stays_while_the_typing_agrees_with_it_and_costs_no_search(
         assert found.text == first.text
         assert found.log_prob >= first.log_prob
     assert chain.steps == 0
+
+
+def test_a_suggestion_stays_even_when_another_becomes_worth_more():
+    rules = spell("abcdefghij") | spell("abzyxwvutsrqponm") | {"\nab": {"c": 0.5, "z": 0.29, "~": 0.21}}
+    assert texts(suggester(rules)[0].suggest("")) == ["abcdefghij"]  # 0.5 x 9 against 0.29 x 15
+    assert texts(suggester(rules)[0].suggest("ab")) == ["abzyxwvutsrqponm"]  # 0.5 x 7 against 0.29 x 13
+    one, _ = suggester(rules)
+    for prefix in ("", "a", "ab", "abc"):
+        assert texts(one.suggest(prefix)) == ["abcdefghij"]
+    assert texts(one.suggest("abz")) == ["abzyxwvutsrqponm"]
 
 
 def test_a_suggestion_grows_only_at_its_end():
