@@ -201,15 +201,23 @@ class Process:
 
     # Lines
 
-    def run(self, line: str) -> Outcome | None:
+    def run(self, line: str, interrupted: Callable[[], bool] = lambda: False) -> Outcome | None:
         """Run a line with the terminal handed over, and wait for its end; ``None``: the shell itself has ended.
 
-        NUL characters, which no shell knows, are left out. Before the shell is ready, waits for it first.
+        Parameters
+        ----------
+        line : str
+            NUL characters, which no shell knows, are left out.
+        interrupted : callable
+            Asked once Ctrl-C would go to the shell: whether it came before that.
         """
         self.terminal.give(self.pid)
         try:
             if not self.ready and self._wait(self._explain_the_wait) is None:
                 return None
+            if interrupted():
+                self.status = 128 + signal.SIGINT
+                return Outcome(self.status, self.cwd, ran=False)
             self._follow_size()
             leaving = bool(_LEAVE.match(line))
             text = self._leave_now(line) if leaving and self._leaving else line

@@ -23,7 +23,7 @@ def render(status: int, cwd: str, columns: int) -> str:
     columns
         Width of the window; the directory takes about a third of it at most.
     """
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    plain = bool(os.environ.get("NO_COLOR")) or is_dumb()
     status_colour, colour, bold, reset = ("",) * 4 if plain else (_STATUS, _DIRECTORY, _MARK, _RESET)
     unicode = speaks_unicode()
     failed = f"{status_colour}[{status}]{reset} " if status else ""
@@ -31,13 +31,19 @@ def render(status: int, cwd: str, columns: int) -> str:
     return f"{failed}{colour}{directory}{reset} {bold}{'❯' if unicode else '>'}{reset} "
 
 
+def is_dumb() -> bool:
+    """Whether the terminal knows no escape sequences."""
+    return os.environ.get("TERM", "") in ("", "dumb", "unknown")
+
+
 def speaks_unicode() -> bool:
     """Whether the terminal's locale is UTF-8 and its font can be expected to have more than ASCII."""
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         if value := os.environ.get(name):
-            return value.lower().replace("-", "").endswith(("utf8", "utf8@euro")) and os.environ.get("TERM") not in (
-                "linux",
-                "dumb",
+            return (
+                value.lower().replace("-", "").endswith(("utf8", "utf8@euro"))
+                and os.environ.get("TERM") != "linux"
+                and not is_dumb()
             )
     return False
 

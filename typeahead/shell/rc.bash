@@ -5,30 +5,38 @@
 #   key 037 (Ctrl-_)  the same without programmable completion, should it have been switched off
 # Records on $__ta_dir/records end in NUL: "R" (this file has been read), "D <lines run> <status> <directory>".
 # The file is opened read-write each time: that never blocks, and leaks nothing into commands.
-__ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_settled='' __ta_line=''
+__ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line=''
 builtin unset __TA_DIR __TA_TTY
 
 __ta_report() {
     { local status=$?; local -; set +x; } 2>/dev/null
     [[ $__ta_settled ]] || __ta_settle
     builtin printf 'D %d %d %s\0' "$__ta_count" "$status" "$PWD" 1<>"$__ta_dir/records"
+    __ta_prompts=0
     COMPREPLY=()
     return "$status"
 }
 
 __ta_load() {
     { local status=$?; local -; set +x; } 2>/dev/null
+    # A new prompt since the last report: Ctrl-C came after the terminal was handed over, before this key was read.
+    if ((__ta_prompts > 0)); then
+        __ta_line='__ta_interrupted'
+        return
+    fi
     IFS='' builtin read -r -d '' __ta_line <"$__ta_dir/line" || :
     builtin history -s -- "$__ta_line"
     __ta_count=$((__ta_count + 1))
     return "$status"
 }
 
+__ta_interrupted() { return 130; }
+
 # Runs last before every prompt: readline prints the prompt even without echo, and hooks like to set it. Without
 # programmable completion, Tab would list every command there is.
 __ta_silence() {
     { local -; set +x; } 2>/dev/null
-    PS1='' PS2=''
+    PS1='' PS2='' __ta_prompts=$((__ta_prompts + 1))
     builtin shopt -s progcomp
     builtin shopt -u no_empty_cmd_completion
 }

@@ -23,7 +23,7 @@ def run(bash: str | None = None, suggest: bool | None = None) -> int:
     Raises
     ------
     ShellError
-        No terminal, or no shell to run.
+        No terminal (`NoTerminalError`), or no shell to run.
     ConfigError
         The settings cannot be used.
     """
@@ -31,16 +31,24 @@ def run(bash: str | None = None, suggest: bool | None = None) -> int:
     terminal.raw()
     try:
         cwd = prompt.initial_cwd()
-        terminal.write(prompt.render(0, cwd, terminal.columns))
+        # Bracketed paste from the first moment: lines pasted before the line editor is up must not run either.
+        terminal.write(prompt.render(0, cwd, terminal.columns) + ("" if prompt.is_dumb() else "\x1b[?2004h"))
+        terminal.hold()
         return _session(terminal, cwd, bash, suggest)
     except Exception:
-        terminal.write("\r\x1b[K")  # the message stands where the prompt stood
+        # The message stands where the prompt stood.
+        terminal.write("\r\n" if prompt.is_dumb() else "\r\x1b[K\x1b[?2004l")
         raise
     finally:
         terminal.restore()
 
 
 def _session(terminal: Terminal, cwd: str, bash: str | None, suggest: bool | None) -> int:
+    import gc
+
+    # Importing makes many objects and no garbage; looking for some costs a twentieth of the time. `App` switches the
+    # collector on again.
+    gc.disable()
     from typeahead import config
     from typeahead.shell.process import Bash
 
@@ -49,12 +57,7 @@ def _session(terminal: Terminal, cwd: str, bash: str | None, suggest: bool | Non
     try:
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
-        from typeahead.shell.client import Client
 
-        client = Client(autostart=settings.suggest)
-        try:
-            return App(terminal, process, client, settings).run()
-        finally:
-            client.close()
+        return App(terminal, process, settings).run()
     finally:
         process.close()

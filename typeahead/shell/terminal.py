@@ -8,12 +8,21 @@ window sizes to the right processes. On the way to the first paint, so it import
 from __future__ import annotations
 
 import os
-import signal
 import termios
 
 from typeahead.errors import ShellError
 
+TYPE_CHECKING = False  # `typing` itself would cost more than all the rest of this file
+if TYPE_CHECKING:
+    from typing import Any
+
 _IFLAG, _LFLAG, _CC = 0, 3, 6  # places in termios' list
+
+
+class NoTerminalError(ShellError):
+    """Standard input or output is not a terminal."""
+
+    exit_code = 2
 
 
 class Terminal:
@@ -21,31 +30,39 @@ class Terminal:
 
     Raises
     ------
-    ShellError
-        Standard input or output is not a terminal.
+    NoTerminalError
+        Standard input or output is something else.
     """
 
     def __init__(self) -> None:
         self.fd = 0
         for fd, name in ((0, "input"), (1, "output")):
             if not os.isatty(fd):
-                raise ShellError(f"standard {name} is not a terminal: use `bash` to run commands from a pipe or a file")
+                raise NoTerminalError(
+                    f"standard {name} is not a terminal: use `bash` to run commands from a pipe or a file"
+                )
         self.pgrp = os.getpgrp()
         self._wait_for_the_foreground()
-        self._original = termios.tcgetattr(self.fd)
+        self._original: list[Any] = termios.tcgetattr(self.fd)
         self.cooked = self._original  # the mode for commands: as the user had it, then as commands leave it
         try:
             self.path = os.ttyname(self.fd)
         except OSError:  # a container without that part of /dev/pts
             self.path = "/dev/tty"
-        # From here on we take the terminal from whoever has it, which must not stop us.
-        for ignored in (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP):
-            signal.signal(ignored, signal.SIG_IGN)
 
     def _wait_for_the_foreground(self) -> None:
         """Stop like any other program when started in the background."""
         while os.tcgetpgrp(self.fd) != self.pgrp:
+            import signal
+
             os.killpg(self.pgrp, signal.SIGTTIN)
+
+    def hold(self) -> None:
+        """From here on take the terminal from whoever has it, without being stopped for that."""
+        import signal
+
+        for ignored in (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP):
+            signal.signal(ignored, signal.SIG_IGN)
 
     @property
     def columns(self) -> int:
@@ -81,11 +98,23 @@ class Terminal:
 
     def raw(self) -> None:
         """Bring keys through at once and unechoed; keys typed before stay in the queue."""
-        mode = [list(field) if isinstance(field, list) else field for field in self.cooked]
+        mode = [*self.cooked[:_CC], list(self.cooked[_CC])]
         mode[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
         mode[_IFLAG] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
         mode[_CC][termios.VMIN], mode[_CC][termios.VTIME] = 1, 0
         self._set(mode)
+
+    def accept_interrupts(self) -> None:
+        """From raw mode, make Ctrl-C a signal again: the line is complete, its command not yet running.
+
+        As a byte, it would be read by the command instead of interrupting it.
+        """
+        try:
+            mode: list[Any] = termios.tcgetattr(self.fd)
+        except termios.error:
+            return
+        mode[_LFLAG] |= termios.ISIG
+        self._set(mode, termios.TCSANOW)
 
     def cook(self) -> None:
         """Set the mode that the user had and that commands expect."""
@@ -99,15 +128,15 @@ class Terminal:
     def keep(self, status: int) -> None:
         """Take the mode that a command left as the user's wish (``stty -ixon``), unless it failed or left it raw."""
         try:
-            mode = termios.tcgetattr(self.fd)
+            mode: list[Any] = termios.tcgetattr(self.fd)
         except termios.error:
             return
         if status == 0 and mode[_LFLAG] & termios.ICANON and mode[_IFLAG] & termios.ICRNL:
             self.cooked = mode
 
-    def _set(self, mode: list[object]) -> None:
+    def _set(self, mode: list[Any], when: int = termios.TCSADRAIN) -> None:
         try:
-            termios.tcsetattr(self.fd, termios.TCSADRAIN, mode)
+            termios.tcsetattr(self.fd, when, mode)
         except termios.error:  # the terminal has gone
             return
 

@@ -6,6 +6,7 @@ One event loop for the whole session. While a command runs, the loop stands stil
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -15,7 +16,6 @@ from contextlib import suppress
 from typing import NoReturn
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.formatted_text import ANSI, fragment_list_width, to_formatted_text
 from prompt_toolkit.history import History
@@ -30,13 +30,12 @@ from typeahead.shell import ghost as ghosts
 from typeahead.shell import prompt
 from typeahead.shell.app import keys
 from typeahead.shell.app.keyboard import Keyboard
-from typeahead.shell.client import Client
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
+from typeahead.shell.suggestions import Suggestions
 from typeahead.shell.terminal import Terminal
 
-_SLOW_ANSWER_S = 0.15  # a daemon that has said nothing by then is passed over for the history
 _HISTORY_LINES = 1000  # within reach of Up
 
 
@@ -45,50 +44,60 @@ class App:
 
     Parameters
     ----------
-    terminal, process, client
-        The user's terminal (raw, with a prompt on it), the shell underneath (started) and the way to the daemon. All
-        three are closed by whoever made them.
+    terminal, process
+        The user's terminal (raw, with a prompt on it) and the shell underneath (started). They are closed by whoever
+        made them.
     settings
         Whether to suggest, and the style of suggestions.
     """
 
-    def __init__(self, terminal: Terminal, process: Process, client: Client, settings: ShellConfig) -> None:
+    def __init__(self, terminal: Terminal, process: Process, settings: ShellConfig) -> None:
         self._terminal = terminal
         self._process = process
-        self._client = client
-        self._suggests = settings.suggest
-        self._ghost = Ghost()
-        self._lines = PastLines()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupted = False
         self._startup_output = b""
-        self._late_answer: asyncio.TimerHandle | None = None
-        self._retry: asyncio.TimerHandle | None = None
+        ghost, lines = Ghost(), PastLines()
         self._keyboard = Keyboard(terminal)
         self._editor = PromptSession[str](
             self._prompt,
             input=self._keyboard,
             output=_output(),
             style=_style(settings.highlight),
-            history=_History(self._lines),
-            key_bindings=keys.bindings(self._ghost),
-            input_processors=[_GhostText(self._ghost, self._prompt)],
+            history=_History(lines),
+            key_bindings=keys.bindings(ghost),
+            input_processors=[_GhostText(ghost, self._prompt)],
             prompt_continuation="",
         )
         self._editor.app.ttimeoutlen = 0.05  # an Esc that is no Alt key is known as such after this
-        buffer = self._editor.default_buffer
-        buffer.on_text_changed += self._on_edit
-        self._editor.app.key_processor.after_key_press += lambda _: keys.dismiss_on_escape(self._ghost)
+        self._suggestions = Suggestions(ghost, lines, self._editor.app.invalidate, settings.suggest)
+        self._editor.default_buffer.on_text_changed += lambda buffer: self._suggestions.follow(buffer.text)
+        self._editor.app.key_processor.after_key_press += lambda _: keys.dismiss_on_escape(ghost)
 
     def run(self) -> int:
         """Prompt and run lines until the shell has ended; return its exit status."""
         for number in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, _leave)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # between the prompt and a command it is for nobody
+        signal.signal(signal.SIGINT, self._on_interrupt)
         return asyncio.run(self._session())
 
+    def _on_interrupt(self, number: int, frame: object) -> None:
+        """Remember a Ctrl-C that came as a signal: after Enter, before the command has the terminal."""
+        self._interrupted = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._abandon_line)
+
+    def _abandon_line(self) -> None:
+        app = self._editor.app
+        if self._interrupted and app.is_running and not app.is_done:
+            app.exit(exception=KeyboardInterrupt())
+
+    def _was_interrupted(self) -> bool:
+        interrupted, self._interrupted = self._interrupted, False
+        return interrupted
+
     async def _session(self) -> int:
-        loop = asyncio.get_running_loop()
-        self._client.on_connect = lambda fd: loop.add_reader(fd, self._on_daemon)
-        self._client.on_disconnect = self._on_disconnect
+        loop = self._loop = asyncio.get_running_loop()
         loop.add_reader(self._process.fileno(), self._on_shell)
         loop.add_reader(self._process.output, self._on_startup_output)
         loop.add_reader(self._process.pidfd, self._on_death)
@@ -99,10 +108,20 @@ class App:
                 if self._process.poll() is not None or (line.strip() and not self._run(line)):
                     break
         finally:
-            self._client.on_connect = self._client.on_disconnect = None
+            self._suggestions.close()
         self._explain_death()
         status = self._process.exit_status
         return 128 + signal.SIGHUP if status is None else status
+
+    def _on_prompt(self) -> None:
+        """Begin what a prompt can do without, once it is there."""
+        asyncio.get_running_loop().call_soon(self._begin_line)
+
+    def _begin_line(self) -> None:
+        gc.enable()  # off since the start of the process
+        self._suggestions.begin_line(self._process.cwd)
+        if typed := self._editor.default_buffer.text:  # keys from before the prompt was there
+            self._suggestions.follow(typed)
 
     def _prompt(self) -> ANSI:
         return ANSI(prompt.render(self._process.status, self._process.cwd, self._terminal.columns))
@@ -110,7 +129,7 @@ class App:
     async def _read_line(self) -> str:
         """Return the next line; ``exit`` for Ctrl-D on an empty one, and nothing for Ctrl-C."""
         self._terminal.raw()
-        self._ghost.clear()
+        self._interrupted = False
         try:
             return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
         except KeyboardInterrupt:
@@ -123,14 +142,13 @@ class App:
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
         cwd, started, began = self._process.cwd, time.time(), time.monotonic()
-        outcome = self._process.run(line)
+        outcome = self._process.run(line, self._was_interrupted)
         self._terminal.raw()
         if outcome is None:
             return False
         self._terminal.finish_line()
-        if outcome.ran and not line.startswith(" "):
-            self._lines.add(line)
-            self._client.record(line, cwd, outcome.status, started, time.monotonic() - began)
+        if outcome.ran:
+            self._suggestions.record(line, cwd, outcome.status, started, time.monotonic() - began)
         return True
 
     # The shell underneath
@@ -171,69 +189,6 @@ class App:
         if status is not None and status > 128 and not self._process.asked_to_leave:
             name = os.path.basename(self._process.program)
             self._terminal.write(f"typeahead: {name} was ended by signal {status - 128}\r\n")
-
-    # Suggestions
-
-    def _on_prompt(self) -> None:
-        """Begin what a prompt can do without: the line editor is up now."""
-        self._lines.load()
-        self._tick()
-        self._ask()
-
-    def _on_edit(self, buffer: Buffer) -> None:
-        self._ghost.follow(buffer.text)
-        self._ask()
-
-    def _ask(self) -> None:
-        """Ask for the rest of the line; never waits."""
-        typed = self._ghost.typed
-        if not self._suggests or "\n" in typed:
-            return
-        if self._late_answer is not None:
-            self._late_answer.cancel()
-        self._client.suggest(typed, self._process.cwd)
-        if self._client.state == "offline":
-            self._suggest_from_history()
-        else:
-            loop = asyncio.get_running_loop()
-            self._late_answer = loop.call_later(_SLOW_ANSWER_S, self._suggest_from_history)
-        self._schedule_retry()
-
-    def _suggest_from_history(self) -> None:
-        if not self._ghost.rest:
-            self._offer(line for line in (self._lines.newest(self._ghost.typed),) if line)
-
-    def _on_daemon(self) -> None:
-        """Take what the daemon has sent; an answer about another text than the present one is dropped."""
-        was_warm = self._client.state == "warm"
-        for reply in self._client.receive():
-            if reply.prefix == self._ghost.typed:
-                if self._late_answer is not None:
-                    self._late_answer.cancel()
-                self._offer(suggestion.text for suggestion in reply.suggestions)
-                self._suggest_from_history()  # where it has nothing: it need not know this user's past yet
-        if self._client.state == "warm" and not was_warm and not self._ghost.rest:
-            self._ask()
-
-    def _offer(self, lines: Iterable[str]) -> None:
-        if any(self._ghost.offer(line) for line in lines):
-            self._editor.app.invalidate()
-
-    def _on_disconnect(self, fd: int) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(fd)
-        loop.call_soon(self._tick)
-
-    def _tick(self) -> None:
-        """Connect to the daemon, or start it, as it comes to be time."""
-        self._retry = None
-        if self._suggests:
-            self._client.tick()
-            self._schedule_retry()
-
-    def _schedule_retry(self) -> None:
-        if self._retry is None and (wait_s := self._client.retry_s) is not None:
-            self._retry = asyncio.get_running_loop().call_later(wait_s + 0.001, self._tick)
 
 
 class _GhostText(Processor):
@@ -284,8 +239,7 @@ class _History(History):
 
 def _output() -> Vt100_Output | None:
     """Return the terminal as prompt_toolkit writes to it: without asking for the cursor's position or ringing."""
-    term = os.environ.get("TERM")
-    if term in (None, "", "dumb", "unknown"):
+    if prompt.is_dumb():
         return None
     depth = ColorDepth.from_env()
 
@@ -293,7 +247,9 @@ def _output() -> Vt100_Output | None:
         columns, rows = os.get_terminal_size(1)
         return Size(rows=rows or 24, columns=columns or 80)
 
-    return Vt100_Output(sys.stdout, get_size, term=term, default_color_depth=depth, enable_bell=False, enable_cpr=False)
+    return Vt100_Output(
+        sys.stdout, get_size, term=os.environ["TERM"], default_color_depth=depth, enable_bell=False, enable_cpr=False
+    )
 
 
 def _style(highlight: str) -> Style:

@@ -9,6 +9,7 @@ import select
 import struct
 import sys
 import termios
+from contextlib import AbstractContextManager, nullcontext
 
 from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input
@@ -24,6 +25,10 @@ class Keyboard(Vt100Input):
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(sys.stdin)
         self.stdin_reader = _Reader(terminal)
+
+    def raw_mode(self) -> AbstractContextManager[None]:
+        """Change nothing: the session switches modes, since the terminal is raw before and after a prompt, too."""
+        return nullcontext()
 
 
 class _Reader(PosixStdinReader):
@@ -42,6 +47,7 @@ class _Reader(PosixStdinReader):
             pasting = data.rfind(_PASTE_BEGINS) > data.rfind(_PASTE_ENDS)
             data += self._read(count if pasting else 1)
             if data.endswith((b"\r", b"\n")) and not pasting:
+                self._terminal.accept_interrupts()
                 break
         if not data and not self.closed and select.select([self.stdin_fd], [], [], 0)[0]:
             data += self._read(1)  # readable, yet nothing waits: the terminal has gone

@@ -1,0 +1,215 @@
+"""A real terminal for tests: tmux with a server of its own, and a daemon that answers from a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from typeahead import __version__
+
+PATIENCE_S = 20.0
+
+
+def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
+    """Return the first true value of ``condition``; fail with ``what()`` when there is none for a long time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(what())
+        time.sleep(0.02)
+    return value
+
+
+class Terminal:
+    """One tmux window that runs one command."""
+
+    def __init__(self, command: list[str], cwd: Path, columns: int = 80, rows: int = 24, **environment: str) -> None:
+        if shutil.which("tmux") is None:
+            pytest.skip("tmux is not installed")
+        self._folder = tempfile.mkdtemp(prefix="ta-tmux-")
+        self._environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **environment}
+        self._environment.pop("TMUX", None)
+        settings = ["set", "-g", "remain-on-exit", "on", ";", "set", "-s", "escape-time", "0", ";"]
+        settings += ["set", "-g", "history-limit", "5000", ";"]
+        size = ["-x", str(columns), "-y", str(rows)]
+        self._tmux(*settings, "new-session", "-d", *size, "-c", str(cwd), "--", *command)
+        # A window smaller than the client that is not there would be made larger again.
+        self._tmux("set", "-g", "window-size", "manual")
+
+    def _tmux(self, *arguments: str) -> str:
+        command = ["tmux", "-S", f"{self._folder}/socket", "-f", "/dev/null", *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, (arguments, done.stderr)
+        return done.stdout
+
+    def type(self, text: str) -> None:
+        """Type ``text`` as it is."""
+        self._tmux("send-keys", "-l", "--", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names: Enter, C-c, Right, M-f."""
+        self._tmux("send-keys", *keys)
+
+    def paste(self, text: str) -> None:
+        """Paste as a terminal does, bracketed if the program has asked for that."""
+        self._tmux("set-buffer", "--", text)
+        self._tmux("paste-buffer", "-p", "-r")
+
+    def run(self, line: str) -> None:
+        """Type a line and Enter."""
+        self.type(line)
+        self.press("Enter")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the window's size."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def screen(self, colours: bool = False) -> list[str]:
+        """Return the visible rows, without blanks at their ends; with ``colours``, with escape sequences."""
+        return [row.rstrip() for row in self._tmux("capture-pane", "-p", *(["-e"] if colours else [])).splitlines()]
+
+    def cursor(self) -> tuple[int, int]:
+        """Return column and row of the cursor, from 0."""
+        column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()
+        return int(column), int(row)
+
+    def pid(self) -> int:
+        """Return the process id of the command."""
+        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+
+    def row(self) -> str:
+        """Return the row that the cursor is in."""
+        return self.screen()[self.cursor()[1]]
+
+    def wait_for_row(self, wanted: str) -> None:
+        """Wait until the row that the cursor is in is ``wanted``."""
+        wait_until(lambda: self.row() == wanted, lambda: f"no row {wanted!r} in {self.screen()}")
+
+    def wait_for(self, text: str) -> None:
+        """Wait until ``text`` is on the screen."""
+        wait_until(lambda: text in "\n".join(self.screen()), lambda: f"no {text!r} in {self.screen()}")
+
+    def exit_status(self) -> int:
+        """Wait for the command to end and return its status."""
+
+        pid = self.pid()
+
+        def ended() -> str:
+            # tmux at times never collects its child; the status then stands in the zombie's entry.
+            with suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+                if fields[0] == "Z":
+                    return str(os.waitstatus_to_exitcode(int(fields[-1])))
+            return self._tmux("display-message", "-p", "#{pane_dead_status}").strip()
+
+        return int(wait_until(ended, lambda: f"still running: {self.screen()}"))
+
+    def close(self) -> None:
+        """Close the window, as a user closes a terminal's, and stop tmux."""
+        command = ["tmux", "-S", f"{self._folder}/socket"]
+        options = {"env": self._environment, "capture_output": True, "text": True, "timeout": PATIENCE_S}
+        pid = subprocess.run([*command, "display-message", "-p", "#{pane_pid}"], **options).stdout.strip()
+        subprocess.run([*command, "kill-server"], **options)
+        if pid:
+            wait_until(lambda: not is_running(int(pid)), lambda: f"process {pid} outlives its terminal")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class TableDaemon:
+    """A daemon in a thread that completes from a table, for a client that need not start one.
+
+    Attributes
+    ----------
+    lines : list of str
+        What has been recorded.
+    table : mapping
+        Prefix -> whole line.
+    silent : bool
+        Take questions and say nothing.
+    """
+
+    def __init__(self, path: Path, table: Mapping[str, str]) -> None:
+        self.table, self.silent = dict(table), False
+        self.lines: list[str] = []
+        self.asked: list[str] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._connections: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection.makefile("rb") as requests:
+                for request in requests:
+                    reply = self._answer(json.loads(request))
+                    if reply is not None:
+                        connection.sendall(json.dumps(reply).encode() + b"\n")
+        except OSError:
+            return
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        reply = {"op": request["op"], "id": request.get("id"), "state": "warm", "version": __version__, "pid": 0}
+        if request["op"] == "record":
+            self.lines.append(request["command"])
+        if request["op"] == "suggest":
+            prefix = request["prefix"]
+            self.asked.append(prefix)
+            if self.silent:
+                return None
+            found = [{"text": self.table[prefix], "source": "model", "log_prob": -0.1}] if prefix in self.table else []
+            reply |= {"prefix": prefix, "suggestions": found}
+        return reply
+
+    def hang_up(self) -> None:
+        """Drop every connection, as a daemon does that is killed; the next one is welcome."""
+        for connection in self._connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+            connection.close()
+        self._connections.clear()
+
+    def close(self) -> None:
+        """End."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.hang_up()
+        self._thread.join(PATIENCE_S)
+
+
+def shell_command(*options: str) -> list[str]:
+    """Return what starts our shell in a test."""
+    return [sys.executable, "-m", "typeahead", *(["shell", *options] if options else [])]
