@@ -16,9 +16,9 @@ CELLS = ["elman", "gru", "lstm"]
 SHAPES = list(itertools.product(CELLS, [1, 2], [True, False]))
 
 
-def build(cell, num_layers=1, one_hot=True, dropout=0.0, dtype=np.float64, hidden_size=7):
+def build(cell, num_layers=1, one_hot=True, dropout=0.0, dtype=np.float64, hidden_size=7, weight_dropout=0.0):
     """A small network with every parameter, biases too, away from zero, and a batch for it."""
-    config = NetworkConfig(cell, 5, hidden_size, num_layers, 6, dropout, one_hot)
+    config = NetworkConfig(cell, 5, hidden_size, num_layers, 6, dropout, one_hot, weight_dropout)
     network = Network.create(config, seed=1, dtype=dtype)
     rng = np.random.default_rng(2)
     for array in network.parameters.values():
@@ -68,7 +68,9 @@ def test_float32_stays_near_the_naive_twin_in_float64(cell):
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize(("cell", "num_layers", "one_hot"), SHAPES)
 def test_gradients_equal_central_differences_for_every_parameter(cell, num_layers, one_hot, dropout):
-    network, inputs, targets, state = build(cell, num_layers, one_hot, dropout, hidden_size=4)
+    network, inputs, targets, state = build(
+        cell, num_layers, one_hot, dropout, hidden_size=4, weight_dropout=dropout / 2
+    )
     run = Gradients(network, *targets.shape)
     gradients = {name: gradient.copy() for name, gradient in run(inputs, targets, state, seed=3)[1].items()}
     for name, array in network.parameters.items():
@@ -99,7 +101,7 @@ def test_threads_change_neither_loss_nor_gradients(cell):
 
 
 def test_the_same_batch_gives_the_same_bits_again():
-    network, inputs, targets, state = build("gru", 2, dropout=0.3, dtype=np.float32)
+    network, inputs, targets, state = build("gru", 2, dropout=0.3, dtype=np.float32, weight_dropout=0.2)
     run = Gradients(network, *targets.shape, threads=2)
     first = {name: gradient.copy() for name, gradient in run(inputs, targets, state, seed=5)[1].items()}
     run(inputs, targets, state, seed=6)
@@ -119,6 +121,16 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean():
     assert abs(agreement - (0.3**2 + 0.7**2)) < 0.01  # as two independent draws agree
     flipped = np.mean((out.reshape(-1, 2)[:, ::-1] == 0) == (other.reshape(-1, 2) == 0))
     assert abs(flipped - (0.3**2 + 0.7**2)) < 0.01
+
+
+def test_weight_dropout_draws_anew_for_every_batch_and_not_for_the_loss():
+    network, inputs, targets, state = build("gru", weight_dropout=0.5)
+    run = Gradients(network, *targets.shape)
+    first, again, other = (run(inputs, targets, state, seed)[0] for seed in (1, 1, 2))
+    assert first == again != other
+    expected, _ = naive.loss(network.config, network.parameters, inputs, targets, state)
+    assert run.loss(inputs, targets, state)[0] == pytest.approx(expected, abs=1e-10)
+    assert first != pytest.approx(expected, abs=1e-4)
 
 
 def test_float32_tanh_and_exp_are_right_to_a_few_ulp():
@@ -188,7 +200,12 @@ def test_a_network_learns_one_batch_by_heart(cell):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"cell": "rnn"}, "cell 'rnn' is unknown"), ({"hidden_size": 0}, "hidden_size 0"), ({"dropout": 1.0}, "dropout")],
+    [
+        ({"cell": "rnn"}, "cell 'rnn' is unknown"),
+        ({"hidden_size": 0}, "hidden_size 0"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"weight_dropout": -0.1}, "weight_dropout"),
+    ],
 )
 def test_an_impossible_architecture_is_refused(change, message):
     with pytest.raises(ValueError, match=message):

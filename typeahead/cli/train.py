@@ -48,6 +48,7 @@ def _setting(
 @_setting("--hidden-size", _COUNT, "256", "Units a layer.")
 @_setting("--num-layers", _COUNT, "1", "Cells on top of one another.")
 @_setting("--dropout", _SHARE, "0.0", "Share of each layer's output left out in training.")
+@_setting("--weight-dropout", _SHARE, "0.0", "Share of the recurrent weights left out in training.")
 @_setting("--seq-len", _COUNT, "64", "Bytes that gradients reach back.")
 @_setting("--batch-size", _COUNT, "32", "Places of the corpus read side by side.")
 @_setting("--learning-rate", _ABOVE_ZERO, "0.004", "At its peak.")

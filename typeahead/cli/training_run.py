@@ -136,7 +136,7 @@ def _network(given: dict[str, Any], seed: int) -> tuple[Network, str | None]:
     if "init" not in given:
         return Network.create(NetworkConfig(**chosen), seed), None
     network, _ = load_model(given["init"])
-    for name in chosen.keys() - {"dropout"}:
+    for name in chosen.keys() - {"dropout", "weight_dropout"}:
         if chosen[name] != getattr(network.config, name):
             raise TrainingError(
                 f"--{name.replace('_', '-')} {chosen[name]}: {given['init']} has {getattr(network.config, name)}; "
@@ -144,7 +144,7 @@ def _network(given: dict[str, Any], seed: int) -> tuple[Network, str | None]:
             )
     if (network.config.input_size, network.config.output_size, network.config.one_hot) != (256, 256, True):
         raise TrainingError(f"--init {given['init']}: not a model of bytes; choose one that typeahead train made")
-    config = replace(network.config, dropout=given.get("dropout", network.config.dropout))
+    config = replace(network.config, **{name: chosen[name] for name in ("dropout", "weight_dropout") if name in chosen})
     return Network(config, network.parameters), Path(given["init"]).name
 
 

@@ -22,17 +22,29 @@ from typeahead.rnn.losses import softmax_cross_entropy
 from typeahead.rnn.network import GATES, Array, Network, NetworkConfig
 
 
-def layouts(network: Network, backward: bool) -> dict[str, Array]:
-    """Return the parameters once more as the kernels through time read them: packed, and the table of symbols."""
+def layouts(network: Network, seed: int | None) -> dict[str, Array]:
+    """Return the parameters once more as the kernels through time read them: packed, and the table of symbols.
+
+    ``seed`` draws the dropout of weights; ``None`` leaves it out, and what only the backward pass reads.
+    """
     p, made = network.parameters, {}
     for layer in range(network.config.num_layers):
         w_hh = p[f"cells.{layer}.w_hh"]
-        made[f"cells.{layer}.w_hh_t"] = cells.pack(w_hh.T)
-        if backward:
+        if seed is not None:
+            w_hh = _drop_weights(network.config, seed + layer, w_hh, np.empty_like(w_hh))
             made[f"cells.{layer}.w_hh_p"] = cells.pack(w_hh)
+        made[f"cells.{layer}.w_hh_t"] = cells.pack(w_hh.T)
     if network.config.one_hot:
         made["table"] = np.ascontiguousarray(p["cells.0.w_ih"].T) + p["cells.0.b_ih"]
     return made
+
+
+def _drop_weights(config: NetworkConfig, seed: int, w: Array, out: Array) -> Array:
+    """Return w with its dropped elements zeroed and the others scaled up, written to ``out`` if any are."""
+    if not config.weight_dropout:
+        return w
+    dropout(w.reshape(-1), seed ^ 0x55555555, config.weight_dropout, out.reshape(-1))
+    return out
 
 
 class Lanes:
@@ -183,6 +195,11 @@ class Lanes:
             cells.lstm_backward(self.dhs, rows, w_hh_p, hs, self.cs[layer], cache, dtable, dgates, dh, self.dc)
 
 
+def _part_seed(seed: int, part: int) -> int:
+    """Return the seed of one part of a batch, so that neighbouring batches and parts draw apart."""
+    return (seed * 0x9E3779B1 + part * 0x85EBCA6B) & 0x7FFFFFFF
+
+
 class Gradients:
     """Loss and gradient of a network on one batch after another; all work arrays are allocated once.
 
@@ -233,14 +250,13 @@ class Gradients:
             Of that mean; the arrays are overwritten by the next call.
         state : ndarray [shape=(L, S, B, H)]
         """
-        parameters, layout = self.network.parameters, layouts(self.network, True)
+        parameters, layout = self.network.parameters, layouts(self.network, _part_seed(seed, 0))
 
         def run(part: int) -> float:
             lanes, where = self._lanes[part], self._slices[part]
             x = np.ascontiguousarray(inputs[:, where])
-            part_seed = (seed * 0x9E3779B1 + part * 0x85EBCA6B) & 0x7FFFFFFF
-            scale = 1 / targets.size
-            loss = lanes.forward(parameters, layout, x, targets[:, where], state[:, :, where], part_seed, scale)
+            drawn, scale = _part_seed(seed, part), 1 / targets.size
+            loss = lanes.forward(parameters, layout, x, targets[:, where], state[:, :, where], drawn, scale)
             lanes.backward(parameters, layout, x)
             return loss
 
@@ -249,11 +265,14 @@ class Gradients:
         for other in self._lanes[1:]:
             for name, gradient in gradients.items():
                 gradient += other.gradients[name]
+        for layer in range(self.network.config.num_layers):
+            gradient = gradients[f"cells.{layer}.w_hh"]
+            _drop_weights(self.network.config, _part_seed(seed, 0) + layer, gradient, gradient)
         return loss, gradients, self._state()
 
     def loss(self, inputs: Array, targets: Array, state: Array) -> tuple[float, Array]:
         """Run one batch forward only, without dropout; return the mean loss and the state, as a call does."""
-        parameters, layout = self.network.parameters, layouts(self.network, False)
+        parameters, layout = self.network.parameters, layouts(self.network, None)
 
         def run(part: int) -> float:
             where = self._slices[part]

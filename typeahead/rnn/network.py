@@ -33,7 +33,8 @@ class NetworkConfig:
     """The architecture; everything needed to lay out parameters and state.
 
     ``one_hot``: inputs are symbols below ``input_size``, looked up; otherwise vectors of that many numbers.
-    ``dropout`` acts on the output of every layer, the last one too, in training only.
+    ``dropout`` acts on the output of every layer, the last one too, ``weight_dropout`` on the recurrent matrices
+    (DropConnect, once a batch: Merity et al. 2018); both in training only.
     """
 
     cell: str = "gru"
@@ -43,6 +44,7 @@ class NetworkConfig:
     output_size: int = 256
     dropout: float = 0.0
     one_hot: bool = True
+    weight_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.cell not in GATES:
@@ -50,8 +52,9 @@ class NetworkConfig:
         for name in ("input_size", "hidden_size", "num_layers", "output_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} is below 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
+        for name in ("dropout", "weight_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not in [0, 1)")
 
     @property
     def states(self) -> int:
