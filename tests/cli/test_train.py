@@ -203,7 +203,7 @@ def test_the_help_needs_no_compiler():
 # --------------------------------------------------------------------------------------------- stopping and going on
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_says_how_to_resume_to_the_same_bits(folder, run, whole, number):
     with start("train", "words.txt", *LONG, cwd=folder) as child:
         wait_for_step(child, 300)

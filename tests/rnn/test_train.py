@@ -19,6 +19,11 @@ from typeahead.rnn.evaluation import Evaluation, sequence_loss
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.rnn.train import Hooks, Loop, TrainConfig, Training
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"),
+    reason="optional: the loop is the same without the compiler, and a thousand times slower",
+)
+
 CONFIG = TrainConfig(
     steps=24, minutes=None, seq_len=8, batch_size=4, eval_interval=5, learning_rate=0.01, seed=3, checkpoint_s=3600
 )
