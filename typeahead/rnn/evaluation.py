@@ -25,10 +25,13 @@ def sequence_loss(network: Network, symbols: Array, first: int) -> float:
     chunk = 1024  # long enough for the output layer's product, short enough for its (chunk, V) logits
     state = network.initial_state(1)
     total, before = 0.0, first
+    run: Gradients | None = None
     for start in range(0, len(symbols), chunk):
         targets = np.asarray(symbols[start : start + chunk])
+        if run is None or run.shape[0] != len(targets):
+            run = Gradients(network, len(targets), 1, backward=False)
         inputs = np.concatenate([np.array([before], targets.dtype), targets[:-1]])
-        mean, state = network.loss(inputs[:, None], targets[:, None], state)
+        mean, state = run.loss(inputs[:, None], targets[:, None], state)
         total += mean * len(targets)
         before = int(targets[-1])
     return total
@@ -53,7 +56,7 @@ class Evaluation:
         self.network, self.symbols = network, symbols
         self.lanes = max(1, min(lanes, targets // (4 * _WARM_UP)))
         self.lane_length = targets // self.lanes
-        self._loss = Gradients(network, _WARM_UP, self.lanes, threads, backward=False).loss
+        self._gradients = Gradients(network, _WARM_UP, self.lanes, threads, backward=False)
 
     def __call__(self, stop: Callable[[], bool] = lambda: False) -> float | None:
         """Return the loss in nats a symbol, or None if ``stop`` said so in between."""
@@ -78,6 +81,8 @@ class Evaluation:
     def _run(self, starts: Array, length: int, state: Array) -> tuple[float, Array]:
         """Return the summed loss of ``length`` symbols a lane, and the state after them."""
         window = self.symbols[starts + np.arange(length + 1)[:, None]]
-        usual = (length, len(starts)) == (_WARM_UP, self.lanes)
-        mean, state = (self._loss if usual else self.network.loss)(window[:-1], window[1:], state)
+        run = self._gradients
+        if run.shape != (length, len(starts)):  # the rest at the end
+            run = Gradients(self.network, length, len(starts), backward=False)
+        mean, state = run.loss(window[:-1], window[1:], state)
         return mean * length * len(starts), state

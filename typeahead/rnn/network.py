@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from typeahead.rnn import cells
 from typeahead.rnn.losses import log_softmax
-
-if TYPE_CHECKING:
-    from typeahead.rnn.backpropagation import Gradients
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GATES = {"elman": 1, "gru": 3, "lstm": 4}
@@ -105,7 +103,6 @@ class Network:
             raise ValueError("parameters are not all of one floating dtype")
         self._step_weights: dict[str, Any] | None = None
         self._quantised = False
-        self._loss: Gradients | None = None
 
     @classmethod
     def create(cls, config: NetworkConfig, seed: int, dtype: Any = np.float32) -> Network:
@@ -120,7 +117,8 @@ class Network:
         parameters = {}
         for name, shape in config.shapes().items():
             if name.endswith("w_hh"):
-                blocks = [np.linalg.qr(rng.standard_normal((H, H)))[0] for _ in range(GATES[config.cell])]
+                with threadpool_limits(limits=1, user_api="blas"):  # its threads spin where cores are busy
+                    blocks = [np.linalg.qr(rng.standard_normal((H, H)))[0] for _ in range(GATES[config.cell])]
                 value = np.concatenate(blocks)
             elif name.endswith(("b_ih", "b_hh", "bias")):
                 value = np.zeros(shape)
@@ -211,12 +209,3 @@ class Network:
         cells.matmul_step(x, *weights["output.weight"], weights["output.bias"], log_probs)
         log_softmax(log_probs)
         return log_probs, new
-
-    def loss(self, inputs: Array, targets: Array, state: Array) -> tuple[float, Array]:
-        """Return the mean cross-entropy (nats a symbol) of targets (T, B) given inputs, and the state after them."""
-        from typeahead.rnn.backpropagation import Gradients
-
-        T, B = targets.shape
-        if self._loss is None or self._loss.shape != (T, B):
-            self._loss = Gradients(self, T, B, backward=False)
-        return self._loss.loss(inputs, targets, state)
