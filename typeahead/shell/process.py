@@ -64,6 +64,9 @@ class Process:
     ----------
     status, cwd
         Of the last line.
+    initialised : bool
+        The shell has set up job control. Until then the terminal must change hands only as the shell itself does it:
+        finding another owner than it expects, it would do without job control for the whole session.
     ready : bool
         The start-up files have been read and the shell waits for a line.
     exit_status : int or None
@@ -74,7 +77,7 @@ class Process:
         self.terminal = terminal
         self.program = _find(program)
         self.status, self.cwd = 0, cwd
-        self.ready = False
+        self.initialised = self.ready = False
         self.exit_status: int | None = None
         self.pid = 0
         self.pidfd = -1
@@ -143,7 +146,9 @@ class Process:
         outcome = None
         while b"\0" in self._inbox:
             record, _, self._inbox = self._inbox.partition(b"\0")
-            if record == b"R":  # the start-up file is through; the key is read once the line editor runs
+            if record == b"I":
+                self.initialised = True
+            elif record == b"R":  # the start-up file is through; the key is read once the line editor runs
                 self._ask()
             elif (report := self._report(record)) is not None:
                 outcome = report
@@ -211,6 +216,9 @@ class Process:
         interrupted : callable
             Asked once Ctrl-C would go to the shell: whether it came before that.
         """
+        while not self.initialised and self.poll() is None:
+            select.select([self._records, self.pidfd], [], [])
+            self.receive()
         self.terminal.give(self.pid)
         try:
             if not self.ready and self._wait(self._explain_the_wait) is None:

@@ -77,11 +77,13 @@ def initial_cwd() -> str:
     """Return the directory as a shell shows it: ``$PWD`` where that is true, which keeps symbolic links."""
     claimed = os.environ.get("PWD", "")
     try:
-        if claimed.startswith("/") and os.path.samefile(claimed, "."):
-            return claimed
-        return os.getcwd()
+        real = os.getcwd()
     except OSError:  # removed, or not ours to look at
         return claimed or "?"
+    try:
+        return claimed if claimed.startswith("/") and os.path.samefile(claimed, real) else real
+    except OSError:
+        return real
 
 
 def width(text: str) -> int:

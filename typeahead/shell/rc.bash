@@ -3,10 +3,12 @@
 #   key 036 (Ctrl-^)  run the line in $__ta_dir/line, with the user's terminal as standard input
 #   Tab               on the empty line: readline is idle, so the last command has ended; report status and directory
 #   key 037 (Ctrl-_)  the same without programmable completion, should it have been switched off
-# Records on $__ta_dir/records end in NUL: "R" (this file has been read), "D <lines run> <status> <directory>".
-# The file is opened read-write each time: that never blocks, and leaks nothing into commands.
+# Records on $__ta_dir/records end in NUL: "I" (job control is initialised), "R" (this file has been read),
+# "D <lines run> <status> <directory>". The file is opened read-write each time: that never blocks, and leaks nothing
+# into commands.
 __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line=''
 builtin unset __TA_DIR __TA_TTY
+builtin printf 'I\0' 1<>"$__ta_dir/records"
 
 __ta_report() {
     { local status=$?; local -; set +x; } 2>/dev/null
@@ -67,7 +69,7 @@ __ta_settle() {
     set +o history # the lines are kept by typeahead; `history` still lists this session's
     __ta_prompt=${PS1-}
     __ta_silence
-    PROMPT_COMMAND+=(__ta_silence)
+    PROMPT_COMMAND[9999]=__ta_silence # last, and out of the way of PROMPT_COMMAND=...
     exec >"$__ta_tty" 2>&1
 }
 

@@ -58,7 +58,7 @@ class App:
         self._interrupted = False
         self._startup_output = b""
         ghost, lines = Ghost(), PastLines()
-        self._keyboard = Keyboard(terminal)
+        self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._editor = PromptSession[str](
             self._prompt,
             input=self._keyboard,

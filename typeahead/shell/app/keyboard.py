@@ -9,6 +9,8 @@ import select
 import struct
 import sys
 import termios
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from prompt_toolkit.input.posix_utils import PosixStdinReader
@@ -20,11 +22,19 @@ _PASTE_BEGINS, _PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
 
 
 class Keyboard(Vt100Input):
-    """The terminal's keys for prompt_toolkit."""
+    """The terminal's keys for prompt_toolkit.
 
-    def __init__(self, terminal: Terminal) -> None:
+    Parameters
+    ----------
+    terminal
+        To read from.
+    may_take
+        Whether the terminal may be taken back from a shell that has just started.
+    """
+
+    def __init__(self, terminal: Terminal, may_take: Callable[[], bool]) -> None:
         super().__init__(sys.stdin)
-        self.stdin_reader = _Reader(terminal)
+        self.stdin_reader = _Reader(terminal, may_take)
 
     def raw_mode(self) -> AbstractContextManager[None]:
         """Change nothing: the session switches modes, since the terminal is raw before and after a prompt, too."""
@@ -37,15 +47,19 @@ class _Reader(PosixStdinReader):
     A paste (bracketed by the terminal) is read as it comes, since nothing in it runs by itself.
     """
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, may_take: Callable[[], bool]) -> None:
         super().__init__(terminal.fd, encoding="utf-8")
         self._terminal = terminal
+        self._may_take = may_take
 
     def read(self, count: int = 4096) -> str:
         data = bytearray()
         while not self.closed and len(data) < count and self._waiting() > 0:
             pasting = data.rfind(_PASTE_BEGINS) > data.rfind(_PASTE_ENDS)
-            data += self._read(count if pasting else 1)
+            got = self._read(count if pasting else 1)
+            if not got:
+                break
+            data += got
             if data.endswith((b"\r", b"\n")) and not pasting:
                 self._terminal.accept_interrupts()
                 break
@@ -69,6 +83,9 @@ class _Reader(PosixStdinReader):
             except OSError as error:
                 if error.errno != errno.EIO:
                     break
+                if not self._may_take():
+                    time.sleep(0.001)  # the key stays where it is; the event loop comes back for it
+                    return b""
                 self._terminal.take()
                 continue
             if data:

@@ -1,0 +1,347 @@
+"""What the session is made of, without a terminal: prompt, ghost text, past lines, suggestions, the grammar."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.shell.terminal import TableDaemon
+from typeahead import config
+from typeahead.history import History
+from typeahead.shell import prompt
+from typeahead.shell.ghost import Ghost, cut
+from typeahead.shell.lines import PastLines, read_bash_history
+from typeahead.shell.protocol import history_file
+from typeahead.shell.suggestions import Suggestions
+from typeahead.shell.syntax import is_open
+
+# The prompt
+
+
+@pytest.fixture
+def utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("HOME", "/home/ann")
+
+
+@pytest.mark.parametrize(
+    ("status", "cwd", "columns", "wanted"),
+    [
+        (0, "/home/ann", 80, "~ ❯ "),
+        (1, "/home/ann/src", 80, "[1] ~/src ❯ "),
+        (0, "/home/annabel", 80, "/home/annabel ❯ "),
+        (0, "/", 80, "/ ❯ "),
+        (0, "/usr/share/doc/a-long-name/and-another", 80, "…/a-long-name/and-another ❯ "),
+        (130, "/home/ann/projects/typeahead", 20, "[130] …ahead ❯ "),
+        (0, "/evil\x1b[2J\n", 80, "/evil?[2J? ❯ "),
+        (0, "/bytes\udcff", 80, "/bytes? ❯ "),
+    ],
+)
+def test_the_prompt_shows_status_and_directory(utf8: None, status: int, cwd: str, columns: int, wanted: str) -> None:
+    assert prompt.render(status, cwd, columns) == wanted
+
+
+def test_the_prompt_has_colours_unless_told_not_to(utf8: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    assert prompt.render(1, "/", 80) == "\x1b[31m[1]\x1b[0m \x1b[36m/\x1b[0m \x1b[1m❯\x1b[0m "
+
+
+@pytest.mark.parametrize(("name", "value"), [("LC_ALL", "C"), ("LC_ALL", "de_DE.ISO-8859-1"), ("TERM", "linux")])
+def test_a_terminal_without_unicode_gets_ascii(
+    utf8: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert prompt.render(0, "/usr/share/doc/a-long-name/and-another", 80).isascii()
+
+
+@given(st.text(), st.integers(4, 60))
+def test_a_shortened_path_is_printable_and_fits(path: str, limit: int) -> None:
+    shown = prompt.shorten(path, limit)
+    assert shown.isprintable()
+    assert 0 < prompt.width(shown) <= limit
+
+
+def test_the_directory_is_the_shells_own_name_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "link")
+    monkeypatch.setenv("PWD", str(tmp_path / "link"))
+    assert prompt.initial_cwd() == str(tmp_path / "link")
+    monkeypatch.setenv("PWD", "/somewhere/else")
+    assert prompt.initial_cwd() == str(tmp_path / "real")
+
+
+# The ghost text
+
+
+def ghost_of(typed: str, line: str) -> Ghost:
+    ghost = Ghost()
+    ghost.follow(typed)
+    ghost.offer(line)
+    return ghost
+
+
+def test_a_suggestion_is_the_rest_of_the_line() -> None:
+    assert ghost_of("git c", "git commit").rest == "ommit"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "other",
+        "git c",
+        "git c  ",
+        "git c\n",
+        "git commit\nrm x",
+        "git c\x1b[2J",
+        "git c\u202eabc",
+        "git c\u200bx",
+        "gi",
+    ],
+)
+def test_what_does_not_fit_or_cannot_be_seen_is_refused(line: str) -> None:
+    assert ghost_of("git c", line).rest == ""
+
+
+def test_a_suggestion_stays_while_it_matches_and_only_grows() -> None:
+    ghost = ghost_of("g", "git commit")
+    assert not ghost.offer("grep")
+    ghost.follow("git c")
+    assert ghost.rest == "ommit"
+    assert not ghost.offer("git checkout")
+    assert ghost.offer("git commit -m")
+    ghost.follow("git")
+    assert ghost.rest == " commit -m"
+    ghost.follow("gix")
+    assert ghost.rest == ""
+    assert ghost.offer("gixy")
+
+
+def test_a_dismissed_suggestion_comes_back_with_the_next_edit() -> None:
+    ghost = ghost_of("g", "git")
+    ghost.dismiss()
+    assert not ghost.offer("git")
+    ghost.follow("g")
+    assert not ghost.offer("git")
+    ghost.follow("gi")
+    assert ghost.offer("git")
+
+
+@given(st.lists(st.text("ab/ \n", max_size=6)), st.text("ab/ \n\x1b", max_size=8))
+def test_whatever_is_typed_the_shown_line_begins_with_it(edits: list[str], line: str) -> None:
+    ghost = Ghost()
+    for typed in edits:
+        ghost.follow(typed)
+        ghost.offer(line)
+        assert ghost.rest == "" or (line == typed + ghost.rest and ghost.rest.isprintable())
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ("ommit -m 'x y'", ["ommit", " -m", " 'x", " y'"]),
+        ("src/rnn/cells.py -v", ["src/", "rnn/", "cells.py", " -v"]),
+        ("/etc", ["/", "etc"]),
+        ("a ", ["a", " "]),
+    ],
+)
+def test_words_are_taken_one_by_one(rest: str, words: list[str]) -> None:
+    ghost, taken = ghost_of("", rest), []
+    while word := ghost.next_word():
+        taken.append(word)
+        ghost.follow(ghost.typed + word)
+    assert taken == words
+
+
+@given(st.text(st.characters(min_codepoint=32, exclude_categories=("C", "M"))), st.integers(0, 30))
+def test_a_cut_text_fits_and_says_so(text: str, columns: int) -> None:
+    shown = cut(text, columns)
+    assert prompt.width(shown) <= columns
+    assert shown == text or shown == "" or (shown.endswith("…") and text.startswith(shown[:-1]))
+
+
+# Past lines
+
+
+def test_bash_history_is_read_with_and_without_time_stamps(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_text("ls\n# a comment\ncd /\n")
+    assert read_bash_history(path) == ["ls", "# a comment", "cd /"]
+    path.write_text("#1700000000\nfor i in a\ndo echo $i; done\n#1700000001\nls\n")
+    assert read_bash_history(path) == ["for i in a\ndo echo $i; done", "ls"]
+    assert read_bash_history(tmp_path / "none") == []
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_a_history(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("history") / "file"
+    path.write_bytes(data)
+    assert all(isinstance(line, str) for line in read_bash_history(path))
+
+
+def test_past_lines_come_from_the_session_then_the_store_then_bash(tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("git push\necho bash\n")
+    history = History(history_file())
+    history.add("git pull", cwd="/", status=0, session="s", started=1.0, duration_s=0.1)
+    history.close()
+    lines = PastLines(tmp_path / "history")
+    lines.load()
+    lines.wait()
+    assert list(lines) == ["git pull", "echo bash", "git push"]
+    assert lines.newest("git p") == "git pull"
+    lines.add("git push")
+    assert list(lines) == ["git push", "git pull", "echo bash"]
+    assert lines.newest("git p") == "git push"
+    assert lines.newest("git push") is None
+    assert lines.newest("") is None
+
+
+def test_a_damaged_store_leaves_bashs_own_history(tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("echo bash\n")
+    history_file().parent.mkdir(parents=True)
+    history_file().write_bytes(b"not a database" * 100)
+    lines = PastLines(tmp_path / "history")
+    lines.load()
+    lines.wait()
+    assert list(lines) == ["echo bash"]
+
+
+# Suggestions
+
+
+class Table:
+    """Suggestions against a daemon that answers from a table."""
+
+    def __init__(self, table: dict[str, str], wanted: bool = True) -> None:
+        self.daemon = TableDaemon(config.socket_path(), table)
+        self.ghost, self.lines, self.changes = Ghost(), PastLines(Path("/none")), 0
+        self.suggestions = Suggestions(self.ghost, self.lines, self._count, wanted)
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    def run(self, talk: Callable[[], Awaitable[None]]) -> None:
+        async def session() -> None:
+            try:
+                await talk()
+            finally:
+                self.suggestions.close()
+
+        try:
+            asyncio.run(session())
+        finally:
+            self.daemon.close()
+
+
+def test_the_daemon_is_asked_at_each_edit_and_its_answer_shown() -> None:
+    table = Table({"git c": "git commit", "": "make"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        await table.until(lambda: table.ghost.rest == "make")
+        table.suggestions.follow("git c")
+        assert table.ghost.rest == ""
+        await table.until(lambda: table.ghost.rest == "ommit")
+        assert table.changes == 2
+
+    table.run(talk)
+
+
+def test_an_answer_about_an_earlier_text_is_dropped() -> None:
+    table = Table({"a": "abc", "x": ""})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("a")
+        table.suggestions.follow("x")
+        await table.until(lambda: "x" in table.daemon.asked)
+        await asyncio.sleep(0.05)
+        assert table.ghost.rest == ""
+        assert table.changes == 0
+
+    table.run(talk)
+
+
+def test_where_the_daemon_has_nothing_the_history_answers() -> None:
+    table = Table({})
+    table.lines.add("rsync -av here there")
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("rs")
+        await table.until(lambda: table.ghost.rest == "ync -av here there")
+
+    table.run(talk)
+
+
+def test_a_daemon_that_hangs_up_is_found_again() -> None:
+    table = Table({"a": "abc", "b": "bcd"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("a")
+        await table.until(lambda: table.ghost.rest == "bc")
+        table.daemon.hang_up()
+        table.suggestions.follow("b")
+        await table.until(lambda: table.ghost.rest == "cd")
+
+    table.run(talk)
+
+
+def test_without_suggestions_lines_are_recorded_all_the_same() -> None:
+    table = Table({"a": "abc"}, wanted=False)
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("a")
+        table.suggestions.record("echo kept", "/", 0, 1.0, 0.1)
+        table.suggestions.record(" echo secret", "/", 0, 1.0, 0.1)
+
+    table.run(talk)
+    assert table.daemon.asked == []
+    stored = History(history_file())
+    try:
+        assert table.daemon.lines + stored.recent(10) == ["echo kept"]
+    finally:
+        stored.close()
+    assert list(table.lines) == ["echo kept"]
+
+
+# The grammar
+
+
+@pytest.mark.parametrize("line", ["echo 'a", 'echo "a', "echo a\\", 'echo "\\"', "echo $'a\\'", "echo a; # b\necho 'c"])
+def test_an_open_quote_or_a_last_backslash_leaves_a_line_open(line: str) -> None:
+    assert is_open(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "echo 'a'", "echo it\\'s", "echo a # it's", "echo \\\\", "cat <<X\nit's\nX", "echo $'a\\''", "echo ${x#y}"],
+)
+def test_a_whole_line_is_not_open(line: str) -> None:
+    assert not is_open(line)
+
+
+def test_what_bash_accepts_is_never_held_back() -> None:
+    @given(st.text("ab'\"\\$#(){};| \n", max_size=12))
+    def check(line: str) -> None:
+        if is_open(line):
+            done = subprocess.run(["bash", "-n"], input=line, capture_output=True, text=True)
+            # bash takes a backslash at the end of its input as it is; at a prompt it would ask for more.
+            assert done.returncode != 0 or line.endswith("\\"), line
+
+    check()

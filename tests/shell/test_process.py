@@ -1,0 +1,251 @@
+"""The shell underneath: real bash on a real pseudo-terminal, driven without a line editor."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.shell.terminal import is_running, wait_until
+from typeahead import config
+from typeahead.errors import ShellError
+from typeahead.shell.process import Bash, Outcome
+from typeahead.shell.terminal import Terminal
+
+# Runs in a process that is alone on a pseudo-terminal: reads lines (as Python literals) from a pipe, answers on one.
+_DRIVER = """
+import ast, os, sys
+from typeahead.shell.process import Bash
+from typeahead.shell.terminal import Terminal
+lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
+os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
+terminal = Terminal()
+terminal.hold()
+process = Bash(terminal, "bash", os.getcwd())
+process.start()
+print(process.pid, file=answers)
+for line in lines:
+    outcome = process.run(ast.literal_eval(line))
+    print(repr(tuple(outcome) if outcome else process.exit_status), file=answers)
+process.close()
+"""
+
+
+class Driven:
+    """A `Bash` in a process of its own, since whoever hands a terminal over must own one."""
+
+    def __init__(self, cwd: Path) -> None:
+        lines_in, lines_out = os.pipe()
+        answers_in, answers_out = os.pipe()
+        for fd in (lines_in, answers_out):
+            os.set_inheritable(fd, True)
+        arguments = [sys.executable, "-c", _DRIVER, str(lines_in), str(answers_out)]
+        self.front_end, self.master = pty.fork()
+        if self.front_end == 0:
+            os.chdir(cwd)
+            os.execv(sys.executable, arguments)
+        os.close(lines_in)
+        os.close(answers_out)
+        self._lines = os.fdopen(lines_out, "w", buffering=1)
+        self._answers = os.fdopen(answers_in)
+        self.pid = int(self._answers.readline())
+        self.printed = b""
+
+    def send(self, line: str) -> None:
+        print(repr(line), file=self._lines)
+
+    def answer(self) -> Outcome | int:
+        found = ast.literal_eval(self._answers.readline())
+        return Outcome(*found) if isinstance(found, tuple) else found
+
+    def run(self, line: str) -> Outcome | int:
+        self.send(line)
+        return self.answer()
+
+    def output(self, line: str) -> str:
+        """Run a line and return what it has printed."""
+        self.drain()
+        self.printed = b""
+        self.run(line)
+        self.drain()
+        return self.printed.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+
+    def drain(self) -> None:
+        os.set_blocking(self.master, False)
+        try:
+            while data := os.read(self.master, 65536):
+                self.printed += data
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._lines.close()
+        wait_until(lambda: os.waitpid(self.front_end, os.WNOHANG)[0], lambda: "the front-end does not end")
+        self._answers.close()
+        os.close(self.master)
+
+
+@pytest.fixture
+def bash(tmp_path: Path, isolated_home: Path) -> Iterator[Driven]:
+    (isolated_home / ".bashrc").write_text("from_bashrc=yes\n")
+    driven = Driven(tmp_path)
+    yield driven
+    driven.close()
+    wait_until(lambda: not is_running(driven.pid), lambda: "bash outlives its front-end")
+
+
+def test_a_line_ends_with_its_status_and_the_directory(bash: Driven, tmp_path: Path) -> None:
+    assert bash.run("true") == Outcome(0, str(tmp_path), True)
+    assert bash.run("cd / && false") == Outcome(1, "/", True)
+    assert bash.run("(exit 7)") == Outcome(7, "/", True)
+    assert bash.output("echo $?") == "7\n"
+
+
+def test_a_directory_with_any_name_is_reported_exactly(bash: Driven, tmp_path: Path) -> None:
+    name = "odd \n\t'é \\ "
+    (tmp_path / name).mkdir()
+    assert bash.run("cd odd*") == Outcome(0, str(tmp_path / name), True)
+
+
+@pytest.mark.parametrize(
+    ("line", "check", "wanted"),
+    [
+        ("x=5", "echo $x", "5\n"),
+        ("declare -A map=([key]=value)", "echo ${map[key]}", "value\n"),
+        ("f() { echo from f; }", "f", "from f\n"),
+        ("alias hi='echo hello'", "hi", "hello\n"),
+        ("umask 027", "umask", "0027\n"),
+        ("trap 'echo trapped' USR1", "kill -USR1 $$; :", "trapped\n"),
+        ("exec 5>five; echo through >&5", "cat five", "through\n"),
+        ("set -o vi", "echo still", "still\n"),
+        ("set -u; set -f; set -C", "echo $-", "fhimuBCHs\n"),
+        ("cat <<END\nit's\nEND", "echo next", "next\n"),
+        ("true", "echo $from_bashrc", "yes\n"),
+        ("true", "tty | grep -c pts", "1\n"),
+        ("true", "echo ${INPUTRC-unset} ${__TA_DIR-unset}", "unset unset\n"),
+        ("PS1=loud; PS2=loud", "echo quiet", "quiet\n"),
+        ("PROMPT_COMMAND='PS1=loud'", "echo quiet", "quiet\n"),
+        ("shopt -u progcomp; shopt -s no_empty_cmd_completion", "echo quiet", "quiet\n"),
+    ],
+)
+def test_what_a_line_sets_is_there_for_the_next(bash: Driven, line: str, check: str, wanted: str) -> None:
+    assert isinstance(bash.run(line), Outcome)
+    assert bash.output(check) == wanted
+
+
+@pytest.mark.parametrize("line", ["echo )", "echo 'x", 'echo "x', "if true", "return 3", "for", "}"])
+def test_a_line_that_is_no_command_is_an_error_and_no_more(bash: Driven, line: str) -> None:
+    outcome = bash.run(line)
+    assert isinstance(outcome, Outcome)
+    assert outcome.status in (1, 2)
+    assert bash.output("if true; then echo fine; fi") == "fine\n"
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=40))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_line_arrives_byte_for_byte(bash: Driven, tmp_path: Path, text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")  # bytes that may be no UTF-8 at all
+    line = "printf %s " + "".join(f"$'\\x{byte:02x}'" for byte in data) + " > exact"
+    assert bash.run(line) == Outcome(0, str(tmp_path), True)
+    raw = data.decode("utf-8", "surrogateescape").replace("'", "'\\''")
+    assert bash.run(f"printf %s '{raw}' > raw") == Outcome(0, str(tmp_path), True)
+    assert (tmp_path / "raw").read_bytes() == data
+    assert (tmp_path / "exact").read_bytes() == data
+
+
+def test_a_line_of_two_megabytes_arrives_whole(bash: Driven, tmp_path: Path) -> None:
+    assert bash.run(f": {'x' * 2_000_000}; echo done > after") == Outcome(0, str(tmp_path), True)
+    assert (tmp_path / "after").read_text() == "done\n"
+
+
+def test_exit_ends_with_its_status(bash: Driven) -> None:
+    assert bash.run("exit 3") == 3
+
+
+def test_a_bare_exit_ends_with_the_last_status(bash: Driven) -> None:
+    bash.run("(exit 4)")
+    assert bash.run("exit") == 4
+
+
+def test_a_second_exit_leaves_in_spite_of_stopped_jobs(bash: Driven) -> None:
+    bash.run("sleep 100 & kill -STOP $!; sleep 0.1")
+    first = bash.run("exit 6")
+    assert isinstance(first, Outcome)
+    bash.run("true")
+    assert isinstance(bash.run("exit 6"), Outcome)  # a command came between: bash warns again
+    assert bash.run("exit 6") == 6
+
+
+def test_a_shell_that_kills_itself_ends_with_its_signal(bash: Driven) -> None:
+    assert bash.run("kill -KILL $$") == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("line", ["suspend", "kill -STOP $$"])
+def test_a_shell_that_stops_itself_is_woken(bash: Driven, line: str) -> None:
+    assert isinstance(bash.run(line), Outcome)
+    assert bash.output("echo awake") == "awake\n"
+
+
+def test_a_report_without_programmable_completion_is_repaired(bash: Driven) -> None:
+    assert isinstance(bash.run("unset PROMPT_COMMAND; shopt -u progcomp"), Outcome)
+    bash.run("true")
+    assert bash.output("echo works") == "works\n"
+
+
+def test_an_interrupt_before_the_line_is_read_keeps_it_from_running(bash: Driven, tmp_path: Path) -> None:
+    bash.run("true")
+    os.kill(bash.pid, signal.SIGINT)  # what Ctrl-C does once the terminal has been handed over
+    wait_until(lambda: "State:\tS" in Path(f"/proc/{bash.pid}/status").read_text(), lambda: "bash is busy")
+    outcome = bash.run("touch made")
+    assert outcome == Outcome(130, str(tmp_path), False)
+    assert not (tmp_path / "made").exists()
+    assert bash.output("echo $?") == "130\n"
+
+
+def test_the_history_builtin_lists_the_session_and_the_users_file_is_left_alone(
+    bash: Driven, isolated_home: Path
+) -> None:
+    bash.run("echo first")
+    assert "echo first" in bash.output("history")
+    bash.run("exit")
+    assert not (isolated_home / ".bash_history").exists()
+
+
+def test_prompt_hooks_run_once_for_each_line(bash: Driven, tmp_path: Path) -> None:
+    bash.run("PROMPT_COMMAND+=('echo $? >> hooks')")
+    bash.run("false")
+    bash.run("true")
+    assert (tmp_path / "hooks").read_text() == "0\n1\n0\n"
+
+
+def test_a_daemon_of_the_users_does_not_hold_the_session_open(bash: Driven, tmp_path: Path) -> None:
+    bash.run("setsid sh -c 'echo $$ > pid; exec sleep 30' &> /dev/null < /dev/null &")
+    wait_until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(), lambda: "no daemon")
+    try:
+        assert bash.run("exit 2") == 2
+    finally:
+        subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=False)
+
+
+def test_the_runtime_folder_is_left_clean(tmp_path: Path) -> None:
+    driven = Driven(tmp_path)
+    driven.run("true")
+    assert len(list(config.runtime_dir().glob("shell-*"))) == 1
+    driven.close()
+    assert list(config.runtime_dir().glob("shell-*")) == []
+
+
+def test_a_program_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal.__new__(Terminal)  # never used: the program is looked for first
+    with pytest.raises(ShellError, match=r"no-such-bash: .* --bash PROGRAM"):
+        Bash(terminal, "no-such-bash", "/")
+    assert list(config.runtime_dir().glob("shell-*")) == []
