@@ -306,7 +306,8 @@ def test_a_question_is_overtaken_by_a_newer_one_of_its_session(start: Start, con
     other.send(op="suggest", id=9, prefix="other")
     replies = {reply["id"]: reply["suggestions"] for reply in (peer.receive() for _ in range(5))}
     assert replies[5][0]["text"].startswith("xxxxx<")
-    assert [replies[i] for i in (2, 3, 4)] == [None, None, None]
+    overtaken = [replies[i] for i in range(1, 5)].count(None)
+    assert overtaken >= 3  # one may have been under way
     assert other.receive()["suggestions"][0]["text"].startswith("other")
 
 
@@ -563,3 +564,20 @@ print(two.recv(4096)[:6])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[0] == "refused"
+
+
+def test_what_a_client_said_before_it_left_is_stored_under_its_session(
+    start: Start, connect: Callable[[], Peer]
+) -> None:
+    daemon = start().wait_state("warm")
+    peer = connect()
+    peer.ask(op="hello", session="s")
+    daemon.process.send_signal(signal.SIGSTOP)
+    for i in range(20):
+        peer.send(op="record", id=i + 1, command=f"line {i}", started=float(i))
+    peer.close()
+    daemon.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: request({"op": "status"}, 5)["connections"] == 1, "its end is noticed")
+    store = History(history_file())
+    assert store.recent(50, session="s") == store.recent(50) == [f"line {i}" for i in range(20)]
+    store.close()

@@ -56,7 +56,9 @@ __all__ = ["Client", "Reply", "Suggestion", "request", "spawn_daemon"]
 
 REMEMBERED_LINES = 200  # of the session, sent to a new daemon
 MAX_UNSENT_RECORDS = 100  # beyond, records go to the store directly
+_MAX_KEPT_RECORDS = 1000  # while another process holds the store, too
 _HELLO_BYTES = 48 * 1024  # of the remembered lines, so that the greeting stays one message
+_CLOSE_S = 2.0  # for the last records, when another process holds the store
 _RETRY_S = (0.02, 1.0)  # between attempts to connect: at first, at most
 _START_S = (0.5, 60.0)  # between attempts to start the daemon: at first, at most
 
@@ -167,6 +169,8 @@ class Client:
         now = time.monotonic()
         if self.socket_path is None or now < self._next_start:
             return False
+        if now > self._next_start + _START_S[1]:
+            self._start_delay_s = _START_S[0]  # the last one has lived; one that dies soon is started ever more slowly
         self._next_start = now + self._start_delay_s
         self._start_delay_s = min(self._start_delay_s * 2, _START_S[1])
         self._next_connect, self._connect_delay_s = now + _RETRY_S[0], _RETRY_S[0]
@@ -204,7 +208,7 @@ class Client:
         line: Message = {"op": "record", "id": self._new_id(), "command": command, "cwd": cwd, "status": status}
         line |= {"started": time.time() if started is None else started, "duration_s": duration_s}
         if len(encode(line)) > MAX_LINE_BYTES:
-            self._store([line])
+            self._store(line)
             return
         self._unsent.append(line)
         if len(self._unsent) > MAX_UNSENT_RECORDS:
@@ -214,6 +218,8 @@ class Client:
     def receive(self) -> list[Reply]:
         """Read what has arrived, without waiting; return the answers to the newest question."""
         replies = [reply for message in self._read() if (reply := self._take(message)) is not None]
+        if self._socket is None:
+            self.state = "offline"  # whatever its last words were
         self.tick()
         return replies
 
@@ -226,11 +232,13 @@ class Client:
             return []
 
     def close(self) -> None:
-        """Hang up. Records that the daemon has not confirmed are written to the store here."""
+        """Hang up. Records that the daemon has not confirmed are written to the store here, with patience."""
         self._flush()
         self._await_confirmations(0.05)
         self._disconnect()
-        self._store_unsent()
+        deadline = time.monotonic() + _CLOSE_S
+        while self._unsent and time.monotonic() < deadline:
+            self._store_unsent()
         if self._history is not None:
             self._history.close()
             self._history = None
@@ -258,7 +266,7 @@ class Client:
         """Act on one message of the daemon; return it when it answers the newest question."""
         op = message.get("op")
         if op == "hello":
-            self._connect_delay_s, self._start_delay_s = _RETRY_S[0], _START_S[0]
+            self._connect_delay_s = _RETRY_S[0]
             self._greet(str(message.get("version")))
         if op in ("hello", "state", "suggest") and isinstance(message.get("state"), str):
             self.state = message["state"]
@@ -300,8 +308,12 @@ class Client:
                 self._num_sent -= 1
                 self._last_record = line["id"]
                 if stored:
-                    self._lines.append({key: line[key] for key in ("command", "cwd", "status")})
+                    self._remember(line)
                 return
+
+    def _remember(self, line: Message) -> None:
+        self._last_record = line["id"]
+        self._lines.append({key: line[key] for key in ("command", "cwd", "status")})
 
     # The socket
 
@@ -383,15 +395,24 @@ class Client:
             time.sleep(0.001)
 
     def _store_unsent(self) -> None:
-        self._store(list(self._unsent))
-        self._unsent.clear()
-        self._num_sent = 0
+        """Write the records that no daemon has confirmed to the store, as far as another process lets us."""
+        while self._unsent and self._store(self._unsent[0]):
+            self._remember(self._unsent.popleft())
+            self._num_sent = max(0, self._num_sent - 1)
+        while len(self._unsent) > _MAX_KEPT_RECORDS:
+            self._unsent.popleft()
+            self._num_sent = max(0, self._num_sent - 1)
 
-    def _store(self, lines: list[Message]) -> None:
-        """Write records to the store ourselves; storing one that the daemon has stored too changes nothing."""
+    def _store(self, line: Message) -> bool:
+        """Write a record to the store; one that the daemon has stored too changes nothing. False: try again later."""
+        from typeahead.history import HistoryBusyError
+
         fields = ("command", "cwd", "status", "started", "duration_s")
-        for line in lines:
-            try:
-                self._open_history().add(session=self.session, **{name: line[name] for name in fields})
-            except HistoryError as error:
-                self.problem = str(error)
+        try:
+            self._open_history().add(session=self.session, **{name: line[name] for name in fields})
+        except HistoryBusyError as error:
+            self.problem = str(error)
+            return False
+        except HistoryError as error:
+            self.problem = str(error)
+        return True

@@ -199,7 +199,7 @@ class Server:
         for line in lines:
             if connection.skipping:
                 connection.skipping = False
-            elif line.strip():
+            elif line.strip() and connection in self._connections:
                 self._handle(connection, line)
         if len(connection.inbox) >= MAX_LINE_BYTES:
             if not connection.skipping:
@@ -245,8 +245,7 @@ class Server:
                 self._hang_up(connection)
                 return
         except OSError:
-            self._hang_up(connection)
-            return
+            connection.outbox.clear()  # it has gone, but what it said before may still be unread: records, perhaps
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outbox else 0)
         self._selector.modify(connection.socket, events, connection)
 
