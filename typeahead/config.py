@@ -25,8 +25,8 @@ class TextConfig:
 
     model: str = ""  # path of a .safetensors file; empty: the shipped shell model
     beam_width: int = 4  # hypotheses kept side by side
-    max_length: int = 80  # bytes generated at most; longer guesses are rarely right
-    min_probability: float = 0.15  # a completion is cut where its running probability falls below this
+    max_length: int = 60  # bytes generated at most; longer guesses are rarely right
+    min_probability: float = 0.25  # a completion is cut where its running probability falls below this
 
 
 @dataclass(frozen=True)
