@@ -22,6 +22,7 @@ from tests.shell.fake_daemon import COMMAND, Daemon, wait_until
 from typeahead import __version__, config
 from typeahead.errors import DaemonError
 from typeahead.history import History
+from typeahead.shell.daemon import MAX_LOG_BYTES
 from typeahead.shell.launch import start_daemon
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, history_file, request
 
@@ -105,6 +106,8 @@ def test_it_listens_privately_and_removes_its_socket_when_stopped(start: Start, 
     assert daemon.wait() == 0
     assert not path.exists()
     assert daemon.error() == ""
+    assert f"listening on {path}" in log.read_text()
+    assert "stopped: asked to" in log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -195,6 +198,19 @@ def test_it_ends_when_nobody_has_been_connected_for_long(start: Start, path: Pat
     peer.close()
     assert daemon.wait() == 0
     assert not path.exists()
+
+
+def test_the_log_does_not_grow_for_ever(start: Start) -> None:
+    start().wait_listening()
+    log = Path(request({"op": "status"}, 5)["log"])
+    request({"op": "stop"}, 5)
+    log.write_text("x" * MAX_LOG_BYTES)
+    wait_until(lambda: not config.socket_path().exists(), "it has stopped")
+    start().wait_state("warm")
+    sizes = {file.name: file.stat().st_size for file in log.parent.iterdir()}
+    assert sizes.keys() == {"daemon.log", "daemon.log.1"}
+    assert max(sizes.values()) <= MAX_LOG_BYTES + 1000
+    assert {mode(file) for file in log.parent.iterdir()} == {0o600}
 
 
 def test_without_a_place_for_its_log_it_works(start: Start, isolated_home: Path) -> None:
@@ -577,7 +593,7 @@ def test_what_a_client_said_before_it_left_is_stored_under_its_session(
         peer.send(op="record", id=i + 1, command=f"line {i}", started=float(i))
     peer.close()
     daemon.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: request({"op": "status"}, 5)["connections"] == 1, "its end is noticed")
+    wait_until(lambda: request({"op": "status"}, 5)["connections"] == 0, "its end is noticed")
     store = History(history_file())
     assert store.recent(50, session="s") == store.recent(50) == [f"line {i}" for i in range(20)]
     store.close()

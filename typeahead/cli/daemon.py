@@ -53,21 +53,10 @@ def start(wait: bool) -> None:
 @daemon.command()
 def stop() -> None:
     """Stop it, if it is running; shells go on with their history and start it again when they need it."""
-    from typeahead.shell.protocol import request
+    from typeahead.shell.launch import stop_daemon
 
-    try:
-        pid = request({"op": "stop"}, _ANSWER_TIMEOUT_S)["pid"]
-    except DaemonError:
-        if config.socket_path().exists() and _answers():
-            raise
-        click.echo("no daemon is running")
-        return
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
-    while _answers(pid):
-        if time.monotonic() > deadline:
-            raise DaemonError(f"daemon {pid} does not stop; end it: kill {pid}")
-        time.sleep(0.02)
-    click.echo(f"daemon {pid} stopped")
+    pid = stop_daemon(config.socket_path(), _STOP_TIMEOUT_S)
+    click.echo("no daemon is running" if pid is None else f"daemon {pid} stopped")
 
 
 @daemon.command()
@@ -99,7 +88,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("process", f"{found['pid']}, version {found['version']}, up {found['uptime_s']:.0f} s"),
         ("model", f"{found['state']}{f' after {load_s:.1f} s' if load_s else ''}, {found.get('model')}"),
         ("memory", f"{found['memory_bytes'] / 1e6:.0f} MB"),
-        ("sessions", f"{found['sessions']}, {found['connections']} connections"),
+        ("sessions", f"{found['sessions']}, {found['connections']} connected"),
         ("socket", found["socket"]),
         ("history", found["history"]),
         ("log", str(found.get("log"))),
@@ -107,17 +96,6 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     if found.get("problem"):
         rows.append(("problem", found["problem"]))
     return rows
-
-
-def _answers(pid: int | None = None) -> bool:
-    """Return whether a daemon (the one with this process id) answers."""
-    from typeahead.shell.protocol import request
-
-    try:
-        found = request({"op": "ping"}, _ANSWER_TIMEOUT_S)["pid"]
-    except DaemonError:
-        return False
-    return pid is None or found == pid
 
 
 def _wait_for_model() -> dict[str, Any]:

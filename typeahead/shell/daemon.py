@@ -35,7 +35,7 @@ _BACKLOG = 64
 _RECALLED_LINES = 10_000  # of the history, for a new session's suggester
 _SWITCH_INTERVAL_S = 0.001  # of threads: while the model loads, the loop gets its turn sooner
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("typeahead.shell.daemon")  # by name: as a program the module is called __main__
 
 
 def run(load: Load | None = None, detached: bool = False) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from typeahead.errors import DaemonError
-from typeahead.shell.protocol import Message, request
+from typeahead.shell.protocol import Message, decode, encode, open_connection, request
 
 
 def daemon_command() -> list[str]:
@@ -70,6 +70,30 @@ def start_daemon(socket_path: Path, timeout_s: float, command: Sequence[str] | N
             if time.monotonic() > deadline:
                 raise DaemonError(f"{socket_path}: the daemon does not start; typeahead daemon run shows why") from None
         time.sleep(0.01)
+
+
+def stop_daemon(socket_path: Path, timeout_s: float) -> int | None:
+    """Ask the daemon to stop and wait until it has; return its process id, ``None`` if there was none.
+
+    Raises
+    ------
+    DaemonError
+        It does not end within ``timeout_s`` seconds.
+    """
+    heard = b""
+    try:
+        with open_connection(socket_path, timeout_s) as connection:
+            connection.sendall(encode({"op": "stop"}))
+            while data := connection.recv(65536):  # its last act is to hang up
+                heard += data
+    except TimeoutError:
+        raise DaemonError(f"{socket_path}: the daemon does not stop; end its process") from None
+    except OSError:
+        return None
+    try:
+        return int(decode(heard)["pid"])
+    except (ValueError, KeyError, TypeError):
+        raise DaemonError(f"{socket_path}: what listens here is not the daemon; end it") from None
 
 
 def _has_ended(pid: int) -> bool:

@@ -138,17 +138,17 @@ class Server:
         return ended
 
     def _close(self) -> bool:
-        self._listener.close()
         if self._identity == _identity(self._path):  # only our own: a successor may have bound the name already
             with suppress(OSError):
                 self._path.unlink()
-        for connection in list(self._connections):
+        self._listener.close()
+        ended = self._worker.stop(timeout_s=0.5)
+        self._store.close()
+        for connection in list(self._connections):  # last: who asked us to stop waits for it
             connection.socket.settimeout(0.2)
             with suppress(OSError):
                 connection.socket.sendall(connection.outbox)
             self._hang_up(connection)
-        ended = self._worker.stop(timeout_s=0.5)
-        self._store.close()
         self._selector.close()
         self._woken.close()
         self._waker.close()
@@ -320,7 +320,8 @@ class Server:
     def _from_history(self, prefix: str, n: int) -> Message:
         lines = self._store.newest(prefix, n)
         suggestions = [{"text": line, "source": "history", "log_prob": None} for line in lines]
-        return {"prefix": prefix, "state": self._worker.state, "suggestions": suggestions}
+        reply: Message = {"prefix": prefix, "state": self._worker.state, "suggestions": suggestions}
+        return reply | ({"problem": self._worker.problem} if self._worker.state == "failed" else {})
 
     def _record(self, connection: _Connection, message: Message) -> Message | None:
         line = line_fields(message)
@@ -350,7 +351,7 @@ class Server:
             "load_s": self._worker.load_s,
             "memory_bytes": _memory_bytes(),
             "sessions": len(self._sessions),
-            "connections": len(self._connections),
+            "connections": len(self._connections) - 1,  # but for the one that asks
             "socket": str(self._path),
             "history": str(self._store.path),
             **self._about,
@@ -378,7 +379,7 @@ class Server:
         if answer.completions is None:
             return {"prefix": prefix, "state": self._worker.state, "suggestions": None}
         if self._worker.state != "warm":
-            return self._from_history(prefix, n) | {"problem": self._worker.problem}
+            return self._from_history(prefix, n)
         suggestions = [
             {"text": one.text, "source": one.source, "log_prob": float(one.log_prob)}
             for one in answer.completions

@@ -22,6 +22,7 @@ from typeahead.shell.protocol import Message
 _MAX_ORDERS = 4096  # waiting while the model loads; beyond, the oldest lines are not learned from
 
 _log = logging.getLogger(__name__)
+logging.getLogger("typeahead").addHandler(logging.NullHandler())  # the daemon has a log file; others say nothing
 
 
 class Completion(Protocol):
