@@ -12,6 +12,9 @@ import pytest
 
 from tests.shell.terminal import TableDaemon, Terminal, is_running, shell_command, wait_until
 from typeahead import config
+from typeahead.errors import DaemonError
+from typeahead.history import History
+from typeahead.shell.protocol import history_file, request
 
 TABLE = {
     "git com": "git commit -m 'mend it'",
@@ -557,3 +560,45 @@ def test_no_color_means_no_colours(daemon: TableDaemon, open_shell: Open) -> Non
     assert "\x1b[3" not in coloured
     assert "\x1b[9" not in coloured
     assert "\x1b[4m" in coloured  # grey text is underlined instead
+
+
+# The real daemon
+
+
+def daemon_pid() -> int:
+    """Return the process id of the daemon that answers, 0 for none."""
+    try:
+        return int(request({"op": "status"}, timeout_s=1)["pid"])
+    except DaemonError:
+        return 0
+
+
+def test_the_real_daemon_killed_while_typing_costs_no_key_and_comes_back(open_shell: Open) -> None:
+    terminal = open_shell()
+    first = wait_until(daemon_pid, lambda: "no daemon was started")
+    text = "echo the quick brown fox jumps over the lazy dog"
+    for i, char in enumerate(text):
+        terminal.type(char)
+        if i == 20:
+            os.kill(first, signal.SIGKILL)
+    wait_for_input(terminal, text)
+    terminal.press("Enter")
+    terminal.wait_for("\nthe quick brown fox jumps over the lazy dog")
+    second = wait_until(daemon_pid, lambda: "the daemon does not come back")
+    assert second != first
+    terminal.run("exit")
+    assert terminal.exit_status() == 0
+    assert text in wait_until(recorded, lambda: "nothing was recorded")
+    os.kill(second, signal.SIGTERM)
+    wait_until(lambda: not is_running(second), lambda: "the daemon does not end")
+
+
+def recorded() -> list[str]:
+    """Return what the history store holds."""
+    if not history_file().exists():
+        return []
+    history = History(history_file())
+    try:
+        return history.recent(10)
+    finally:
+        history.close()

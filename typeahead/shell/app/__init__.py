@@ -36,6 +36,7 @@ from typeahead.shell.process import Process
 from typeahead.shell.suggestions import Suggestions
 from typeahead.shell.terminal import Terminal
 
+_FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
 _HISTORY_LINES = 1000  # within reach of Up
 
 
@@ -115,7 +116,11 @@ class App:
 
     def _on_prompt(self) -> None:
         """Begin what a prompt can do without, once it is there."""
-        asyncio.get_running_loop().call_soon(self._begin_line)
+        loop = asyncio.get_running_loop()
+        if gc.isenabled():
+            loop.call_soon(self._begin_line)
+        else:  # the first prompt: keys that wait already go before the daemon and the history
+            loop.call_later(_FIRST_KEYS_S, self._begin_line)
 
     def _begin_line(self) -> None:
         gc.enable()  # off since the start of the process
