@@ -157,6 +157,7 @@ class TableDaemon:
         self._server.bind(str(path))
         self._server.listen()
         self._connections: list[socket.socket] = []
+        self._lock, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -166,7 +167,11 @@ class TableDaemon:
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            self._connections.append(connection)
+            with self._lock:
+                if self._closed:
+                    connection.close()
+                    return
+                self._connections.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -194,20 +199,21 @@ class TableDaemon:
 
     def hang_up(self) -> None:
         """Drop every connection, as a daemon does that is killed; the next one is welcome."""
-        for connection in self._connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-            connection.close()
-        self._connections.clear()
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+            self._connections.clear()
 
     def close(self) -> None:
         """End."""
-        self._server.shutdown(socket.SHUT_RDWR)
+        self._closed = True
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self.hang_up()
         self._thread.join(PATIENCE_S)
+        self.hang_up()
 
 
 def shell_command(*options: str) -> list[str]:

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,12 +204,27 @@ def test_a_report_without_programmable_completion_is_repaired(bash: Driven) -> N
 
 def test_an_interrupt_before_the_line_is_read_keeps_it_from_running(bash: Driven, tmp_path: Path) -> None:
     bash.run("true")
+    wait_for_idle(bash.pid)
     os.kill(bash.pid, signal.SIGINT)  # what Ctrl-C does once the terminal has been handed over
-    wait_until(lambda: "State:\tS" in Path(f"/proc/{bash.pid}/status").read_text(), lambda: "bash is busy")
+    wait_for_idle(bash.pid)
     outcome = bash.run("touch made")
     assert outcome == Outcome(130, str(tmp_path), False)
     assert not (tmp_path / "made").exists()
     assert bash.output("echo $?") == "130\n"
+
+
+def wait_for_idle(pid: int) -> None:
+    """Wait until a process has been asleep for a while."""
+
+    def switches() -> str:
+        return Path(f"/proc/{pid}/status").read_text().partition("ctxt_switches")[2]
+
+    def idle() -> bool:
+        before = switches()
+        time.sleep(0.1)
+        return switches() == before
+
+    wait_until(idle, lambda: f"{pid} is never idle")
 
 
 def test_the_history_builtin_lists_the_session_and_the_users_file_is_left_alone(

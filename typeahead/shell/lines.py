@@ -31,6 +31,11 @@ class PastLines:
         self._thread = threading.Thread(target=self._read, name="past-lines", daemon=True)
         self._thread.start()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether what was to be read has been read."""
+        return self._thread is not None and not self._thread.is_alive()
+
     def wait(self) -> None:
         """Wait until what was begun has been read."""
         if self._thread is not None:
@@ -42,16 +47,26 @@ class PastLines:
         self._of_session[line] = None
 
     def __iter__(self) -> Iterator[str]:
-        yield from reversed(self._of_session)
-        for line in self._loaded:
-            if line not in self._of_session:
-                yield line
+        yield from self.of_session()
+        yield from self.older()
+
+    def of_session(self) -> list[str]:
+        """Return this session's lines, the newest first."""
+        return list(reversed(self._of_session))
+
+    def older(self) -> list[str]:
+        """Return the lines that have been read and that this session has not run again, the newest first."""
+        return [line for line in self._loaded if line not in self._of_session]
 
     def newest(self, prefix: str) -> str | None:
         """Return the newest longer line that starts with ``prefix``; there is none for an empty prefix."""
         if not prefix:
             return None
-        return next((line for line in self if line.startswith(prefix) and len(line) > len(prefix)), None)
+        for lines in (reversed(self._of_session), self._loaded):
+            for line in lines:
+                if line.startswith(prefix) and len(line) > len(prefix):
+                    return line
+        return None
 
     def _read(self) -> None:
         lines = read_bash_history(self._shell_history) + self._stored()

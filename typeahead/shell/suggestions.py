@@ -44,8 +44,7 @@ class Suggestions:
         """Begin with an empty line in the directory ``cwd``; the first time, look for the daemon."""
         self._cwd = cwd
         self._ghost.clear()
-        if self._client is None:
-            self._open()
+        self._open()
         self._ask()
 
     def follow(self, typed: str) -> None:
@@ -58,8 +57,7 @@ class Suggestions:
         if line.startswith(" ") or not line.strip():
             return
         self._lines.add(line)
-        if self._client is not None:
-            self._client.record(line, cwd, status, started, duration_s)
+        self._open().record(line, cwd, status, started, duration_s)
 
     def close(self) -> None:
         """Hang up on the daemon; what it has not taken is stored here."""
@@ -71,14 +69,16 @@ class Suggestions:
             self._client.close()
             self._client = None
 
-    def _open(self) -> None:
-        from typeahead.shell.client import Client  # here: the line editor is up already
+    def _open(self) -> Client:
+        if self._client is None:
+            from typeahead.shell.client import Client  # here: the line editor is up already
 
-        self._lines.load()
-        self._client = Client(autostart=self._wanted)
-        self._client.on_connect = lambda fd: asyncio.get_running_loop().add_reader(fd, self._receive)
-        self._client.on_disconnect = self._on_disconnect
-        self._tick()
+            self._lines.load()
+            self._client = Client(autostart=self._wanted)
+            self._client.on_connect = lambda fd: asyncio.get_running_loop().add_reader(fd, self._receive)
+            self._client.on_disconnect = self._on_disconnect
+            self._tick()
+        return self._client
 
     def _ask(self) -> None:
         typed = self._ghost.typed

@@ -224,11 +224,15 @@ class _History(History):
         self._lines = lines
 
     async def load(self) -> AsyncGenerator[str, None]:
-        """Yield past lines, the newest first."""
-        await asyncio.get_running_loop().run_in_executor(None, self._lines.wait)
-        for number, line in enumerate(self._lines):
-            if number == _HISTORY_LINES:
-                return
+        """Yield past lines, the newest first; those of the session at once."""
+        of_session = self._lines.of_session()
+        for line in of_session:
+            yield line
+        if not self._lines.is_loaded:
+            await asyncio.sleep(_FIRST_KEYS_S)
+            self._lines.load()
+            await asyncio.get_running_loop().run_in_executor(None, self._lines.wait)
+        for line in self._lines.older()[: max(0, _HISTORY_LINES - len(of_session))]:
             yield line
 
     def append_string(self, string: str) -> None:
