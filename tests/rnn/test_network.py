@@ -59,6 +59,25 @@ def test_step_equals_the_naive_twin_and_leaves_its_state_alone(cell, num_layers,
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_lanes_and_units_that_fill_tiles_and_leave_rests_equal_the_naive_twin(cell):
+    config = NetworkConfig(cell, 5, 70, 2, 6)  # 70 units: whole panels and a part of one; 19 lanes: whole tiles and 3
+    network = Network.create(config, seed=1, dtype=np.float64)
+    rng = np.random.default_rng(2)
+    inputs, targets = rng.integers(0, 5, (2, 6, 19))
+    state = rng.standard_normal(network.initial_state(19).shape)
+    expected_loss, expected_state = naive.loss(config, network.parameters, inputs, targets, state)
+    run = Gradients(network, 6, 19)
+    loss, gradients, new_state = run(inputs, targets, state)
+    np.testing.assert_allclose(loss, expected_loss, atol=1e-10)
+    np.testing.assert_allclose(new_state, expected_state, atol=1e-10)
+    gradients = {name: gradient.copy() for name, gradient in gradients.items()}
+    for name, array in network.parameters.items():
+        for index in (tuple(rng.integers(0, array.shape)) for _ in range(5)):
+            expected = naive.central_difference(lambda: run(inputs, targets, state)[0], array, index)
+            np.testing.assert_allclose(gradients[name][index], expected, atol=1e-8, err_msg=f"{name}{index}")
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_float32_stays_near_the_naive_twin_in_float64(cell):
     network, inputs, targets, state = build(cell, 2, dtype=np.float32)
     double = {name: array.astype(np.float64) for name, array in network.parameters.items()}
