@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
+from importlib import import_module
 from typing import NoReturn
 
 from prompt_toolkit import PromptSession
@@ -56,6 +57,7 @@ class App:
         self._terminal = terminal
         self._process = process
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._first: asyncio.Task[None] | None = None
         self._interrupted = False
         self._startup_output = b""
         ghost, lines = Ghost(), PastLines()
@@ -119,11 +121,19 @@ class App:
         loop = asyncio.get_running_loop()
         if gc.isenabled():
             loop.call_soon(self._begin_line)
-        else:  # the first prompt: keys that wait already go before the daemon and the history
-            loop.call_later(_FIRST_KEYS_S, self._begin_line)
+        else:
+            self._first = loop.create_task(self._begin_first_line())
+
+    async def _begin_first_line(self) -> None:
+        """Let keys that wait already go first; then load in a thread what would keep later ones waiting."""
+        await asyncio.sleep(_FIRST_KEYS_S)
+        await asyncio.get_running_loop().run_in_executor(None, import_module, "typeahead.shell.client")
+        self._begin_line()
 
     def _begin_line(self) -> None:
-        gc.enable()  # off since the start of the process
+        if not gc.isenabled():  # since the start of the process; what has been imported stays, and need not be searched
+            gc.freeze()
+            gc.enable()
         self._suggestions.begin_line(self._process.cwd)
         if typed := self._editor.default_buffer.text:  # keys from before the prompt was there
             self._suggestions.follow(typed)
