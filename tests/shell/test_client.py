@@ -190,6 +190,16 @@ def test_the_socket_is_readable_when_there_is_an_answer(open_client: Callable[..
     assert replies[0].prefix == "git"
 
 
+def test_a_second_client_of_a_session_goes_on_where_the_first_left(open_client: Callable[..., Client]) -> None:
+    for i, wanted in enumerate(["x<line 0=0>0@None", "x<line 0=0|line 1=0>0@None"]):
+        client = open_client(session="s")
+        client.record(f"line {i}", status=0)
+        settle(client, lambda client=client: client.state == "warm" and not client._unsent, "the daemon knows")
+        assert answer(client, "x").suggestions[0].text == wanted
+        client.autostart = False
+        client.close()
+
+
 def test_without_any_daemon_nothing_raises_and_nothing_is_lost(open_client: Callable[..., Client]) -> None:
     client = open_client(command=["/nonexistent/python"])
     for i in range(3):

@@ -22,7 +22,7 @@ from tests.shell.fake_daemon import COMMAND, Daemon, wait_until
 from typeahead import __version__, config
 from typeahead.errors import DaemonError
 from typeahead.history import History
-from typeahead.shell.daemon import MAX_LOG_BYTES
+from typeahead.shell.daemon import MAX_LOG_BYTES, prepare_kernel_cache
 from typeahead.shell.launch import start_daemon
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, history_file, request
 
@@ -313,6 +313,16 @@ def test_a_session_survives_its_connection_and_hears_nothing_twice(start: Start,
     store.close()
 
 
+def test_commands_without_a_greeting_are_told_apart_by_nothing_but_their_session(
+    start: Start, connect: Callable[[], Peer]
+) -> None:
+    start().wait_state("warm")
+    for line in ("a", "b"):
+        request({"op": "record", "session": "s", "command": line}, 5)  # each with the id 1
+    text = request({"op": "suggest", "session": "s", "prefix": ""}, 5)["suggestions"][0]["text"]
+    assert text == "<a=None|b=None>0@None"
+
+
 def test_a_question_is_overtaken_by_a_newer_one_of_its_session(start: Start, connect: Callable[[], Peer]) -> None:
     start(FAKE_SUGGEST_S="0.2").wait_state("warm")
     peer, other = connect(), connect()
@@ -597,3 +607,30 @@ def test_what_a_client_said_before_it_left_is_stored_under_its_session(
     store = History(history_file())
     assert store.recent(50, session="s") == store.recent(50) == [f"line {i}" for i in range(20)]
     store.close()
+
+
+# Where compiled kernels go
+
+
+def test_compiled_kernels_go_to_a_private_folder_of_ours(monkeypatch: pytest.MonkeyPatch, isolated_home: Path) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # put back afterwards
+    folder = prepare_kernel_cache()
+    assert folder == config.cache_dir() / "numba"
+    assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
+    assert mode(folder) == 0o700
+
+
+def test_compiled_kernels_go_beside_the_socket_when_the_cache_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, isolated_home: Path
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    (isolated_home / ".cache").write_text("in the way")
+    folder = prepare_kernel_cache()
+    assert folder == config.runtime_dir() / "numba"
+    assert mode(folder) == 0o700
+
+
+def test_a_place_for_compiled_kernels_that_was_chosen_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/chosen")
+    assert prepare_kernel_cache() is None
+    assert os.environ["NUMBA_CACHE_DIR"] == "/chosen"

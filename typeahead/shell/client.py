@@ -112,7 +112,7 @@ class Client:
         self._outbox = bytearray()  # bytes that must go out whole: a message begun is a message ended
         self._question: Message | None = None  # the newest one, until it is answered
         self._question_sent = False
-        self._next_id = 1
+        self._next_id = time.time_ns() // 1_000_000  # above those of an earlier client of the same session
         self._lines: deque[Message] = deque(maxlen=REMEMBERED_LINES)  # taken by a daemon
         self._unsent: deque[Message] = deque()  # records that no daemon has confirmed, oldest first
         self._num_sent = 0  # how many of them went out on this connection
@@ -121,6 +121,7 @@ class Client:
         self._connect_delay_s = _RETRY_S[0]
         self._next_start = 0.0
         self._start_delay_s = _START_S[0]
+        self._absent = False  # nothing listened at the last attempt to connect
         self._children: list[int] = []
         self._dismissed: set[str] = set()  # versions of daemons asked to stop
         self._history: History | None = None
@@ -139,8 +140,10 @@ class Client:
     def tick(self) -> None:
         """Do what is due: connect, start the daemon, send. Takes well under a millisecond (a start: a few)."""
         self._reap()
-        if self._socket is None and time.monotonic() >= self._next_connect and not self.connect() and self.autostart:
-            self.start_daemon()
+        if self._socket is None and time.monotonic() >= self._next_connect:
+            self.connect()
+            if self._absent and self.autostart:
+                self.start_daemon()
         self._flush()
 
     def connect(self) -> bool:
@@ -151,9 +154,11 @@ class Client:
             return False
         self._next_connect = time.monotonic() + self._connect_delay_s
         self._connect_delay_s = min(self._connect_delay_s * 1.5, _RETRY_S[1])
+        self._absent = False
         try:
             self._socket = open_connection(self.socket_path, timeout_s=0)
         except (OSError, DaemonError) as error:
+            self._absent = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
             self.problem = str(error)
             return False
         self.problem = None

@@ -8,6 +8,7 @@ loads the model meanwhile. Nothing of what is typed goes to its log.
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import logging.handlers
 import os
@@ -222,14 +223,18 @@ def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) ->
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # steps of one line are too small to share
     from typeahead.history import History
-    from typeahead.text import suggester as text
-    from typeahead.text.language_model import LanguageModel
 
-    language_model = LanguageModel.load(model)
-    first = text.Suggester(language_model, settings=settings)
-    first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
-    first.record("git status")
-    first.suggest("", None, 5)
+    with _without_scipy():
+        from typeahead.text import suggester as text
+        from typeahead.text.language_model import LanguageModel
+
+        language_model = LanguageModel.load(model)
+        first = text.Suggester(language_model, settings=settings)
+        first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
+        first.record("git status")
+        first.suggest("", None, 5)
+    gc.collect()
+    gc.freeze()  # a compiler's worth of objects that stay for good; looking through them would hold an answer up
 
     def open_suggester(session: str) -> Suggester:
         lines: list[str] = []
@@ -246,6 +251,19 @@ def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) ->
         return text.Suggester(language_model, lines, settings)
 
     return open_suggester
+
+
+@contextmanager
+def _without_scipy() -> Iterator[None]:
+    """Hide SciPy while Numba sets itself up: it imports it for BLAS, which no kernel calls; 0.3 of 1.9 s of loading."""
+    if "scipy" in sys.modules:
+        yield
+        return
+    sys.modules["scipy"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["scipy"]
 
 
 def prepare_kernel_cache() -> Path | None:

@@ -329,10 +329,11 @@ class Server:
         session = self._sessions[name]
         record_id = message.get("id")
         # A client sends again what it has had no answer to; the suggester must not hear it twice.
-        if type(record_id) is not int or record_id > session.last_record:
-            session.last_record = record_id if type(record_id) is int else session.last_record
-            if not line["command"].startswith(" "):
-                self._worker.record(name, line)
+        heard = connection.greeted and type(record_id) is int and record_id <= session.last_record
+        if not heard and not line["command"].startswith(" "):
+            self._worker.record(name, line)
+        if connection.greeted and type(record_id) is int:
+            session.last_record = max(session.last_record, record_id)
 
         def done(problem: str | None) -> None:
             outcome = {"stored": problem is None} | ({"problem": problem} if problem else {})
