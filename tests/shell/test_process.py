@@ -260,6 +260,19 @@ def test_the_runtime_folder_is_left_clean(tmp_path: Path) -> None:
     assert list(config.runtime_dir().glob("shell-*")) == []
 
 
+def test_what_a_killed_session_left_behind_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    killed = Driven(tmp_path)
+    killed.run("true")
+    os.kill(killed.front_end, signal.SIGKILL)
+    killed.close()
+    running, later = Driven(tmp_path), Driven(tmp_path)
+    later.run("true")
+    assert len(list(config.runtime_dir().glob("shell-*"))) == 3
+    later.close()
+    assert [path.name.split("-")[1] for path in config.runtime_dir().glob("shell-*")] == [str(running.front_end)]
+    running.close()
+
+
 def test_a_program_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal.__new__(Terminal)  # never used: the program is looked for first
     with pytest.raises(ShellError, match=r"no-such-bash: .* --bash PROGRAM"):

@@ -203,6 +203,7 @@ class Process:
             with suppress(OSError):
                 os.close(fd)
         shutil.rmtree(self._folder, ignore_errors=True)
+        _sweep(self._folder.parent)
 
     # Lines
 
@@ -330,6 +331,17 @@ def _find(program: str) -> str:
     if path is None:
         raise ShellError(f"{program}: no such program to run underneath; install bash, or name one: --bash PROGRAM")
     return path
+
+
+def _sweep(runtime: Path) -> None:
+    """Remove what sessions left behind that were killed before they could clean up."""
+    for folder in runtime.glob("shell-*-*"):
+        try:
+            os.kill(int(folder.name.split("-")[1]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OSError):
+            continue
 
 
 def _make_private(slave: int) -> None:
