@@ -67,8 +67,14 @@ class Store:
                 if history is None:
                     problem = self.problem or "no history"
                 else:
-                    fields = ("command", "cwd", "status", "started", "duration_s")
-                    history.add(session=session, **{name: line.get(name) for name in fields})
+                    history.add(
+                        line["command"],
+                        cwd=line["cwd"],
+                        status=line["status"],
+                        session=session,
+                        started=line["started"],
+                        duration_s=line["duration_s"],
+                    )
             except HistoryBusyError:
                 return
             except HistoryError as error:
