@@ -3,12 +3,15 @@
 Importing the package costs nothing: the version is here, everything else is loaded when it is asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 __version__ = "0.1.0"
 __all__ = ["Suggester", "__version__"]
 
+TYPE_CHECKING = False  # as type checkers read it; importing typing would be most of what the first prompt waits for
 if TYPE_CHECKING:
+    from typing import Any
+
     from typeahead.text.suggester import Suggester
 
 

@@ -89,10 +89,10 @@ def load(**override: dict[str, Any]) -> Config:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    import tomllib
-
     try:
         with path.open("rb") as file:
+            import tomllib  # a prompt waits for these settings: not without a file
+
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
