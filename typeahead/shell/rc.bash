@@ -6,6 +6,7 @@
 # Records on $__ta_dir/records end in NUL: "I" (job control is initialised), "R" (this file has been read),
 # "D <lines run> <status> <directory>". The file is opened read-write each time: that never blocks, and leaks nothing
 # into commands.
+# shellcheck disable=SC2153 # both come from the environment that typeahead sets
 __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line=''
 builtin unset __TA_DIR __TA_TTY
 builtin printf 'I\0' 1<>"$__ta_dir/records"
@@ -48,6 +49,7 @@ __ta_bind() {
     builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
     for map in emacs vi-insert vi-command; do
         builtin bind -m "$map" '"\t": complete'
+        # shellcheck disable=SC2016 # bash expands it when the key is pressed
         builtin bind -m "$map" '"\036": "\025 __ta_load 2>/dev/null; builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"\015"'
         builtin bind -m "$map" -x '"\037": __ta_repair'
     done
