@@ -105,7 +105,7 @@ def test_the_probability_is_that_of_the_mixture_of_both_sources():
     past, model = older / (older + newer), 0.3
     # empty line: each source with its prior; the past line may still be left where its second word starts
     expected = 0.2 * past * _STAY + 0.8 * model * 0.9**6
-    found = {suggestion.text: math.exp(suggestion.log_prob) for suggestion in one.suggest("", n=4)}
+    found = {suggestion.text: math.exp(suggestion.log_prob) for suggestion in one.suggest("", limit=4)}
     assert found["ab cdef"] == pytest.approx(expected, rel=1e-4)
     # after "a": Bayes' rule
     share = 0.2 * past / (0.2 * past + 0.8 * model)
@@ -152,9 +152,9 @@ def test_a_line_that_starts_with_a_space_or_is_blank_leaves_no_trace(private):
 
 def test_a_command_that_was_not_found_is_not_suggested():
     one, _ = suggester({})
-    one.record("gti status", status=127)
+    one.record("gti status", exit_status=127)
     assert one.suggest("gt") == []
-    one.record("gto status", status=1)
+    one.record("gto status", exit_status=1)
     assert texts(one.suggest("gt")) == ["gto status"]
 
 
@@ -169,7 +169,7 @@ def test_a_past_line_that_is_not_fit_to_be_shown_never_is(line):
 @pytest.mark.parametrize("prefix", ["a\nb", "x" * (MAX_LINE_BYTES + 1), "\ud800 lone"])
 def test_an_odd_prefix_gives_no_suggestion_and_no_error(prefix):
     one, _ = suggester({}, ["ls -l"])
-    assert one.suggest(prefix, n=3) == []
+    assert one.suggest(prefix, limit=3) == []
     assert texts(one.suggest("l")) == ["ls -l"]
 
 
@@ -243,11 +243,11 @@ def test_alternatives_come_after_what_is_shown_and_are_distinct():
     rules = spell("go build") | spell("git pull") | {"\ng": {"o": 0.7, "i": 0.3}}
     one, _ = suggester(rules, min_probability=0.5)
     assert texts(one.suggest("g")) == ["go build"]
-    found = one.suggest("g", n=5)
+    found = one.suggest("g", limit=5)
     assert texts(found)[:2] == ["go build", "git pull"]
     assert len(set(texts(found))) == len(found)
     assert math.exp(found[1].log_prob) == pytest.approx(0.3, abs=1e-3)
-    assert one.suggest("g", n=0) == []
+    assert one.suggest("g", limit=0) == []
 
 
 def test_the_model_is_named_by_its_path_and_a_missing_one_is_one_clear_line(tmp_path):
@@ -280,7 +280,7 @@ def test_every_suggestion_goes_on_from_what_is_typed_is_distinct_and_printable(l
     for line in lines[3:]:
         one.record(line)
     for length in [*range(len(typed) + 1), *range(len(typed) - 1, -1, -1)]:
-        found = one.suggest(typed[:length], n=n)
+        found = one.suggest(typed[:length], limit=n)
         assert len(found) <= n
         assert len(set(texts(found))) == len(found)
         for suggestion in found:
@@ -311,6 +311,6 @@ def test_going_back_never_puts_a_later_completion_in_an_earlier_place():
     for prefix, expected in (("git ", "git commit"), ("git s", "git status"), ("git ", "git commit")):
         assert texts(one.suggest(prefix)) == [expected]
     for prefix in ("git s", "gi", "git", "git st", "g"):
-        for found in one.suggest(prefix, n=3):
+        for found in one.suggest(prefix, limit=3):
             assert found.text.startswith(("git commit", "git status")) or found.source == "model"
             assert "tatus" not in found.text.replace("status", "")

@@ -39,8 +39,8 @@ class Completion(Protocol):
 class Suggester(Protocol):
     """What the daemon needs of one session's model; `typeahead.text.suggester.Suggester` has it."""
 
-    def suggest(self, prefix: str, cwd: str | None = None, n: int = 1) -> Sequence[Completion]: ...  # noqa: D102
-    def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None: ...  # noqa: D102
+    def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> Sequence[Completion]: ...  # noqa: D102
+    def record(self, command: str, cwd: str | None = None, exit_status: int | None = 0) -> None: ...  # noqa: D102
 
 
 OpenSuggester = Callable[[str], Suggester]  # of a session's name

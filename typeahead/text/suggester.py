@@ -108,10 +108,10 @@ class Suggester:
         self._context.replay(line.encode("utf-8", "surrogateescape") for line in lines)
         self._start_line()
 
-    def suggest(self, prefix: str, cwd: str | None = None, n: int = 1) -> list[Suggestion]:
-        """Return at most ``n`` suggestions for a line that starts with ``prefix``, best first.
+    def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> list[Suggestion]:
+        """Return at most ``limit`` suggestions for a line that starts with ``prefix``, best first.
 
-        The first is what would be shown in grey, if anything is probable enough; the others, asked for by ``n > 1``,
+        The first is what would be shown in grey, if anything is probable enough; the others, asked for by ``limit > 1``,
         may be less probable.
 
         Parameters
@@ -120,10 +120,10 @@ class Suggester:
             What is typed; it may be empty.
         cwd : str, optional
             Where the line would run.
-        n : int
+        limit : int
         """
         line = _encode(prefix)
-        if n < 1 or line is None:
+        if limit < 1 or line is None:
             return []
         if cwd != self._cwd:
             self._cwd = cwd
@@ -132,11 +132,13 @@ class Suggester:
         shown = self._grey(prefix, line, position)
         self._shown = shown.text if shown else ""
         found = [shown] if shown else []
-        if n > 1:
-            found += self._alternatives(prefix, line, position, n - len(found))
+        if limit > 1:
+            found += self._alternatives(prefix, line, position, limit - len(found))
         return found
 
-    def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None:
+    def record(
+        self, command: str, cwd: str | None = None, exit_status: int | None = 0, time: float | None = None
+    ) -> None:
         """Learn that ``command`` was run: later lines are predicted in its context, and it may be suggested again.
 
         A line that starts with a space is private and leaves no trace.
@@ -146,13 +148,15 @@ class Suggester:
         command : str
         cwd : str, optional
             Where it ran.
-        status : int, optional
+        exit_status : int, optional
             How it ended; a command that was not found (127) is not suggested again for this.
+        time : float, optional
+            When it began, in Unix seconds.
         """
         if not _is_recorded(command):
             return
         self._context.advance(command.encode("utf-8", "surrogateescape"))
-        if status != _NOT_FOUND:
+        if exit_status != _NOT_FOUND:
             self._remember(command, cwd)
         self._start_line()
 
