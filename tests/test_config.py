@@ -21,6 +21,7 @@ SETTINGS = [
 ]
 # A permitted value of each setting that is not its default.
 OTHER: dict[type, Any] = {bool: False, int: 7, float: 1.0, str: "other"}
+OTHER_OF_A_FEW = {"dial": "quiet"}
 
 
 def write(text: str | bytes) -> Path:
@@ -56,7 +57,7 @@ def test_every_default_would_be_accepted_from_the_file(room: str, name: str, def
 def test_flag_beats_environment_beats_file_beats_default(
     room: str, name: str, default: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = OTHER[type(default)]
+    other = OTHER_OF_A_FEW.get(name, OTHER[type(default)])
     variable = f"TYPEAHEAD_{room}_{name}".upper()
 
     def read(**flags: object) -> object:
@@ -97,6 +98,11 @@ def test_words_for_false(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[text]\nmin_probability = 1.01\n", "text.min_probability = 1.01 is not between 0 and 1"),
         ("[text]\nmin_probability = nan\n", "text.min_probability = nan is not between 0 and 1"),
         ("[text]\nmodel = 3\n", "text.model = 3 is not text in quotes"),
+        (
+            "[text]\ndial = 'loud'\n",
+            "text.dial = 'loud' is not one of quiet, balanced, eager; the default is 'balanced'",
+        ),
+        ("[text]\nadapt = 'off'\n", "text.adapt = 'off' is not true or false; the default is True"),
         ("[daemon]\nidle_s = inf\n", "daemon.idle_s = inf is not between"),
         (f"[daemon]\nidle_s = {10**400}\n", "daemon.idle_s = inf is not between"),
         ("[daemon]\nidle_s = 2024-01-01\n", "is not a number; the default is 3600.0"),
@@ -136,6 +142,7 @@ def test_a_folder_in_the_files_place_is_a_clear_error() -> None:
         ("TYPEAHEAD_DAEMON_IDLE_S", "nan", "nan is not between"),
         ("TYPEAHEAD_DAEMON_NICE", "1e400", "'1e400' is not a whole number"),
         ("TYPEAHEAD_SHELL_SUGGEST", "maybe", "'maybe' is not true or false"),
+        ("TYPEAHEAD_TEXT_DIAL", "Eager", "'Eager' is not one of quiet, balanced, eager"),
     ],
 )
 def test_a_bad_variable_is_named(variable: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,9 @@ class TextConfig:
     beam_width: int = 4  # hypotheses kept side by side
     max_length: int = 60  # bytes generated at most; longer guesses are rarely right
     min_probability: float = 0.25  # a completion is cut where its running probability falls below this
+    dial: str = "balanced"  # how sure a suggestion must be before it is shown: quiet, balanced or eager
+    adapt: bool = True  # learn from each command
+    empty: bool = True  # predict the next command at the empty prompt
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("daemon", "idle_s"): (0.01, 1e9),
     ("daemon", "nice"): (0, 19),
 }
+_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {("text", "dial"): ("quiet", "balanced", "eager")}
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
 _Room = TypeVar("_Room")
@@ -118,7 +122,13 @@ def _room(kind: type[_Room], room: str, table: Any, override: dict[str, Any]) ->
             value, where = table[name], f"{config_file()}: {room}.{name}"
         else:
             continue
-        values[name] = _check(value, field.default, where, _BOUNDS.get((room, name)))
+        value = _check(value, field.default, where, _BOUNDS.get((room, name)))
+        choices = _CHOICES.get((room, name))
+        if choices is not None and value not in choices:
+            raise ConfigError(
+                f"{where} = {value!r} is not one of {', '.join(choices)}; the default is {field.default!r}"
+            )
+        values[name] = value
     return kind(**values)
 
 
