@@ -169,6 +169,11 @@ def data_dir() -> Path:
     return _platform_dir("data")
 
 
+def history_file() -> Path:
+    """Return the path of the store of past commands; it need not exist."""
+    return data_dir() / "history.sqlite"
+
+
 def cache_dir() -> Path:
     """Return the folder of what can be made again (compiled kernels); it may not exist yet."""
     return _platform_dir("cache")
