@@ -399,7 +399,7 @@ def test_records_are_stored_and_private_lines_are_not(start: Start, connect: Cal
     peer.ask(op="record", id=3, command="odd \udcff name")
     store = History(history_file())
     assert store.recent(10, session="s") == ["make", "odd \udcff name"]
-    row = store._connection.execute("SELECT cwd, status, started, duration_s FROM command LIMIT 1").fetchone()
+    row = store._connection.execute("SELECT cwd, status, started, duration_s FROM event LIMIT 1").fetchone()
     assert row == ("/src", 2, 5.5, 0.25)
     store.close()
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typeahead.errors import HistoryError
-from typeahead.history import APPLICATION_ID, SCHEMA_VERSION, History, HistoryBusyError
+from typeahead.history import History, HistoryBusyError
+from typeahead.history.database import APPLICATION_ID, SCHEMA_VERSION
 
 # Any text a terminal can deliver: characters, and bytes that are none as lone surrogates.
 commands = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from("\udc80\udcff"))
@@ -99,7 +100,10 @@ def test_a_look_up_by_prefix_uses_the_index(history: History) -> None:
         for row in history._connection.execute(f"EXPLAIN QUERY PLAN {query}")
         if "SELECT" in query
     ]
-    assert any("command_by_text (command>? AND command<?)" in plan for plan in plans), plans
+    history._connection.set_trace_callback(None)
+    assert any("line_by_head_2 (<expr>=?)" in plan for plan in plans), plans
+    assert any("sqlite_autoindex_line_1 (command>? AND command<?)" in plan for plan in plans), plans
+    assert not any(plan.startswith("SCAN line") for plan in plans), plans
 
 
 @given(line=commands.filter(lambda text: text.strip() and not text.startswith(" ")), cwd=commands)
@@ -151,7 +155,7 @@ def test_recent_is_oldest_first_and_can_leave_out(history: History) -> None:
 def test_every_column_is_kept(history: History) -> None:
     history.add("make", cwd="/src", status=2, session="s", started=12.5, duration_s=3.25)
     row = history._connection.execute(
-        "SELECT command, cwd, status, session, started, duration_s FROM command"
+        "SELECT command, cwd, status, session, started, duration_s FROM event"
     ).fetchall()
     assert row == [("make", "/src", 2, "s", 12.5, 3.25)]
 
