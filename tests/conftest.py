@@ -76,14 +76,14 @@ def _stop_survivors(runtime: str, grace_s: float = 5.0) -> list[str]:
 
 
 def _processes_in(runtime: str) -> dict[int, str]:
-    """Return pid -> command line of the processes whose runtime folder is this one; none but on Linux."""
+    """Return pid -> state, parent and command line of the processes whose runtime folder is this; none but on Linux."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if f"XDG_RUNTIME_DIR={runtime}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found[int(folder.name)] = (
-                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
+                state, parent = (folder / "stat").read_text().rpartition(") ")[2].split()[:2]
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(folder.name)] = f"{command}(state {state}, parent {parent})"
         except OSError:  # it has ended meanwhile, or is somebody else's
             continue
     return found

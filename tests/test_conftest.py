@@ -92,7 +92,7 @@ def test_where_all_is_asked_for_a_skip_is_a_failure_but_for_optional_ones(report
 def test_a_process_that_outlives_its_test_is_killed_and_fails_it(report: Callable[[str], str]) -> None:
     printed = report("0")
     assert "ERROR test_sample.py::test_outliving" in printed
-    assert "processes of this test that outlived it, now killed: ['sleep 600 ']" in printed
+    assert "processes of this test that outlived it, now killed: ['sleep 600 (state " in printed
     process = Path("/proc", printed.split()[-1], "cmdline")
     assert not process.exists() or process.read_bytes() == b""  # gone, or dead and not yet reaped
 

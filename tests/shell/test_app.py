@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -320,6 +322,24 @@ def test_without_suggestions_lines_are_recorded_all_the_same() -> None:
     assert list(table.lines) == ["echo kept"]
 
 
+# The end
+
+
+def test_a_session_that_hangs_while_it_leaves_is_ended_all_the_same() -> None:
+    code = """
+import os, signal, time
+from typeahead.shell import app
+app._LEAVE_S = 1
+signal.signal(signal.SIGHUP, app._leave)
+try:
+    os.kill(os.getpid(), signal.SIGHUP)
+    time.sleep(60)
+finally:
+    time.sleep(60)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGALRM
+
+
 # The grammar
 
 
@@ -330,7 +350,17 @@ def test_an_open_quote_or_a_last_backslash_leaves_a_line_open(line: str) -> None
 
 @pytest.mark.parametrize(
     "line",
-    ["", "echo 'a'", "echo it\\'s", "echo a # it's", "echo \\\\", "cat <<X\nit's\nX", "echo $'a\\''", "echo ${x#y}"],
+    [
+        "",
+        "echo 'a'",
+        "echo it\\'s",
+        "echo a # it's",
+        "echo \\\\",
+        "cat <<X\nit's\nX",
+        "echo $'a\\''",
+        "echo ${x#y}",
+        "\\;#'\n'",
+    ],
 )
 def test_a_whole_line_is_not_open(line: str) -> None:
     assert not is_open(line)

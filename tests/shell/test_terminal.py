@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.terminal import TableDaemon, Terminal, is_running, shell_command, wait_until
+from tests.shell.terminal import TableDaemon, Terminal, is_running, process_table, shell_command, wait_until
 from typeahead import config
 from typeahead.errors import DaemonError
 from typeahead.history import History
@@ -358,6 +358,18 @@ def test_a_closed_terminal_leaves_no_orphan(open_shell: Open, busy: bool) -> Non
     terminal.close()
     wait_until(lambda: not any(map(is_running, pids)), lambda: f"still there: {list(filter(is_running, pids))}")
     assert list((config.runtime_dir()).glob("shell-*")) == []
+
+
+def test_a_terminal_closed_over_a_stopped_job_leaves_no_orphan(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest")
+    terminal.run("sleep 1000")
+    wait_until(lambda: children_named(terminal.pid(), "sleep"), lambda: repr(terminal.screen()))
+    terminal.press("C-z")
+    terminal.wait_for("[148]")
+    pids = [terminal.pid(), *children_named(terminal.pid(), "bash"), *children_named(terminal.pid(), "sleep")]
+    assert len(pids) == 3
+    terminal.close()
+    wait_until(lambda: not any(map(is_running, pids)), lambda: f"still there: {process_table()}")
 
 
 def test_a_bash_that_is_killed_ends_the_session_with_one_line(shell: Terminal) -> None:

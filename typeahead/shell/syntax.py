@@ -12,6 +12,7 @@ def is_open(line: str) -> bool:
     if "<<" in line or "$(" in line or "`" in line:
         return False
     quote, ansi = "", False  # the quote that is open; whether it is $'...', where a backslash escapes
+    between_words = True  # only there does # begin a comment; an escaped separator is part of a word
     position = 0
     while position < len(line):
         char = line[position]
@@ -26,9 +27,10 @@ def is_open(line: str) -> bool:
             position += 1
         elif char in "'\"":
             quote, ansi = char, char == "'" and line[position - 1 : position] == "$"
-        elif char == "#" and (position == 0 or line[position - 1] in " \t\n;&|()<>"):
+        elif char == "#" and between_words:
             position = line.find("\n", position)
             if position < 0:
                 return False
+        between_words = not quote and char in "# \t\n;&|()<>" and (char != "#" or between_words)
         position += 1
     return bool(quote)

@@ -39,6 +39,7 @@ from typeahead.shell.terminal import Terminal
 
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
 _HISTORY_LINES = 1000  # within reach of Up
+_LEAVE_S = 10  # whole seconds after which a session that was told to end is ended by the kernel
 
 
 class App:
@@ -281,5 +282,6 @@ def _style(highlight: str) -> Style:
 
 
 def _leave(number: int, frame: object) -> NoReturn:
-    """End the session in good order on a signal that asks for it."""
+    """End the session in good order on a signal that asks for it; without good order where that would hang."""
+    signal.alarm(_LEAVE_S)
     raise SystemExit(128 + number)
