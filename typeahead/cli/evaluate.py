@@ -8,10 +8,30 @@ from typing import Any
 
 import click
 
+from typeahead.cli.sessions import sessions
+
 _START = ord("\n")  # what the first byte of a file is predicted from: a line begins after a line's end
 
 
-@click.command()
+class _Evaluate(click.Group):
+    """A group that evaluates files, unless the first argument is one of its commands."""
+
+    allow_interspersed_args = True  # typeahead evaluate MODEL FILE --json
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        command = self.commands.get(args[0]) if args else None
+        if command is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] MODEL FILE...")
+        formatter.write_usage(ctx.command_path, "sessions [OPTIONS] FILE.jsonl", prefix="   or: ")
+
+
+@click.group(cls=_Evaluate, invoke_without_command=True)
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, bits_per_byte, bytes.")
@@ -22,6 +42,9 @@ def evaluate(model: str, files: tuple[str, ...], as_json: bool) -> None:
     with the state carried on; the first byte is predicted as if after a line's end. Files may be whatever typeahead
     train reads: folders, gzip, sessions, - for standard input. Each file starts afresh; the last line, and --json, is
     over all bytes together.
+
+    With the word sessions first it is another command, described by typeahead evaluate sessions --help; a model file of
+    that name is ./sessions.
     """
     from typeahead.rnn.checkpoint import load_model
     from typeahead.rnn.evaluation import sequence_loss
@@ -44,6 +67,9 @@ def evaluate(model: str, files: tuple[str, ...], as_json: bool) -> None:
 
 def _print_loss(name: str, loss: float, size: int) -> None:
     click.echo(f"{name}: loss {loss:.4f} nats, {loss / math.log(2):.4f} bits per byte, {size} bytes")
+
+
+evaluate.add_command(sessions)
 
 
 @click.command()
