@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 # A room may import itself and rooms on lower floors; rooms of one floor never import one another.
 FLOORS = [
-    {"errors"},
+    {"errors", "lexer"},
     {"secrets"},
     {"config", "rnn", "history"},
     {"text", "voice", "sensor"},
@@ -54,9 +54,9 @@ DOORS = {
 # What runs before or beside a prompt: these libraries cost a tenth of a second to seconds, and are never imported
 # there, at module level or through another module.
 HEAVY = {"numpy", "numba", "scipy", "librosa", "matplotlib"}
-LIGHT = ["__init__", "__main__", "errors", "secrets", "config", "history.*", "shell.*", "cli.*"]
+LIGHT = ["__init__", "__main__", "errors", "lexer", "secrets.*", "config", "history.*", "shell.*", "cli.*"]
 # The client also runs inside other people's shells: the standard library, and what of ours comes along with it.
-CLIENT, CLIENT_ROOMS = "shell.client", {"__init__", "shell", "config", "errors", "secrets"}
+CLIENT, CLIENT_ROOMS = "shell.client", {"__init__", "shell", "config", "errors", "lexer", "secrets"}
 
 SHAPELESS = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "base", "misc", "core"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
