@@ -55,6 +55,7 @@ def loaded(tmp_path: Path, module: str, *args: str) -> set[str]:
         ["complete", "--help"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["evaluate", "sessions", "--help"],
         ["inspect", "--help"],
     ],
     ids=" ".join,

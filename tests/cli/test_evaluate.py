@@ -7,36 +7,19 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from typeahead.cli import main
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Return the current folder, with a small model and two files."""
-    folder = tmp_path / "here"
-    folder.mkdir()
     (folder / "one.txt").write_bytes(b"git commit -m 'x'\n" * 80 + b"\x00\xff")
     (folder / "two.txt").write_bytes(b"ls")
     checkpoint.save_model(
         folder / "model.safetensors", Network.create(NetworkConfig(hidden_size=8), 1), {"kind": "text"}
     )
-    monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture
-def run(folder, capfd):
-    """Return a function that runs the program in this process: (status, standard output, standard error)."""
-
-    def run(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(args)
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return run
 
 
 def naive_nats(content: bytes) -> float:
@@ -112,6 +95,32 @@ def test_what_cannot_be_used_is_one_clear_line(folder, run, args, message):
         assert status == 1
         assert message in err
         assert (out, err.count("\n")) == ("", 1)
+
+
+def test_options_may_stand_anywhere(folder, run):
+    first, last = (
+        run("evaluate", "--json", "model.safetensors", "two.txt"),
+        run("evaluate", "model.safetensors", "two.txt", "--json"),
+    )
+    assert first == last
+    assert first[0] == 0
+
+
+def test_a_model_called_sessions_is_reached_by_its_path(folder, run):
+    (folder / "model.safetensors").rename(folder / "sessions")
+    assert run("evaluate", "./sessions", "two.txt", "--json")[0] == 0
+    assert run("evaluate", "--json", "./sessions", "two.txt")[0] == 0
+    status, _, err = run("evaluate", "sessions")
+    assert status == 2
+    assert "Missing argument 'FILE.jsonl'" in err
+
+
+def test_help_tells_of_both_commands(run):
+    status, out, _ = run("evaluate", "--help")
+    assert status == 0
+    assert "typeahead evaluate [OPTIONS] MODEL FILE...\n" in out
+    assert "typeahead evaluate sessions [OPTIONS] FILE.jsonl\n" in out
+    assert run("evaluate")[0] == 2
 
 
 def test_inspect_tells_architecture_data_command_and_figures(folder, run):

@@ -28,12 +28,9 @@ SMALL = ["--hidden-size", "8", "--seq-len", "8", "--batch-size", "4", "--threads
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Return the current folder, with a corpus of three words in random order."""
-    folder = tmp_path / "here"
-    folder.mkdir()
     (folder / "words.txt").write_bytes(words())
-    monkeypatch.chdir(folder)
     return folder
 
 
@@ -53,19 +50,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.raises(SystemExit):
         main(["train", str(folder / "words.txt"), *LONG, "--output", str(folder / "words.safetensors")])
     return folder / "words.safetensors"
-
-
-@pytest.fixture
-def run(folder, capfd):
-    """Return a function that runs the program in this process: (status, standard output, standard error)."""
-
-    def run(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(args)
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return run
 
 
 def start(*args: str, **options) -> subprocess.Popen:

@@ -100,9 +100,7 @@ def sessions(
     """
     if quick and users is not None:
         raise click.UsageError("--quick chooses the users; leave out --users or --quick")
-    # Steps of one line are too small to share; set before NumPy is loaded, here and in the processes of --jobs.
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    _keep_to_one_thread()
     from typeahead.text.replay import read_sessions
 
     chosen = _choose(read_sessions(file), users, quick)
@@ -128,6 +126,12 @@ def sessions(
         raise KeyboardInterrupt
 
 
+def _keep_to_one_thread() -> None:
+    """Tell BLAS not to share out steps of one line; to be done before it is loaded, here and in other processes."""
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
 def _choose(users: dict[str, list[Line]], first: int | None, quick: bool) -> dict[str, list[Line]]:
     names = list(users)[:first]
     if quick and len(names) > _QUICK_USERS:
@@ -139,7 +143,7 @@ def _suggesters(
     model: str | None, dial: str | None, without: Sequence[str], ablations: bool
 ) -> Iterator[tuple[str, Factory]]:
     """Yield ours, and with ``ablations`` ours without each part that is left, by name."""
-    from typeahead import Suggester
+    from typeahead.text.suggester import Suggester
 
     given: dict[str, Any] = {
         name: value for name, value in (("model", model), ("dial", dial)) if value is not None
@@ -169,15 +173,15 @@ def _compile(factory: Callable[[], Any]) -> None:
 
 
 def _replay(rows: Sequence[Row], users: Mapping[str, Sequence[Line]], jobs: int) -> None:
-    """Fill the rows' tallies one after another, with a bar on a terminal."""
+    """Fill the rows' tallies, with a bar on a terminal."""
     from typeahead.text.replay import replay_users
 
+    tallies = {row.name: row.tallies for row in rows}
     with _bar(len(rows) * sum(len(lines) for lines in users.values())) as show:
-        for row in rows:
-            show(row.name, 0)
-            for user, tally in replay_users(users, row.factory, jobs):
-                row.tallies[user] = tally
-                show(row.name, tally.commands)
+        show(rows[0].name, 0)
+        for name, user, tally in replay_users(users, {row.name: row.factory for row in rows}, jobs):
+            tallies[name][user] = tally
+            show(name, tally.commands)
 
 
 @contextmanager

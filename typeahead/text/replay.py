@@ -37,7 +37,8 @@ from typeahead.errors import CorpusError, TypeaheadError
 MAX_LINE_CHARACTERS = 200  # a longer line was pasted, not typed
 NUM_RESAMPLES = 10_000
 _NEXT_WORD = re.compile(r" *[^ /]*[ /]?")
-_WIDEST_CLAIM_BINS = 10
+_NUM_BINS = 10
+_DRAWN_AT_ONCE = 1 << 18  # users, so that memory stays small
 
 Array = NDArray[np.float64]
 
@@ -190,41 +191,58 @@ def _right_part(text: str, wanted: str, position: int) -> int:
     return len(word) if len(word) > 1 and wanted.startswith(word, position) else 0
 
 
-def replay_users(users: Mapping[str, Sequence[Line]], factory: Factory, jobs: int = 1) -> Iterator[tuple[str, Tally]]:
-    """Yield each user with what was counted, as they get ready; ``factory()`` makes the suggester of one user.
+def replay_users(
+    users: Mapping[str, Sequence[Line]], factories: Mapping[str, Factory], jobs: int = 1
+) -> Iterator[tuple[str, str, Tally]]:
+    """Replay every user before each of several suggesters, one suggester after another.
 
     Parameters
     ----------
     users : mapping
         Lines by user.
-    factory : callable
-        With several jobs it is sent to other processes: a class or function of a module, perhaps a ``partial`` of it.
+    factories : mapping
+        By the suggester's name, what makes a fresh one for each user. With several jobs it is sent to other processes:
+        a class or function of a module, perhaps a ``partial`` of it.
     jobs : int
         Processes that share the users; 1 is this one. The counts do not depend on it, the latencies do.
+
+    Yields
+    ------
+    tuple
+        The suggester's name, the user, and what was counted, as they get ready.
 
     Raises
     ------
     TypeaheadError
-        A process ended without an answer, or the suggester could not be made.
+        A process ended without an answer, or a suggester could not be made.
     """
     if jobs == 1:
-        for user, lines in users.items():
-            yield user, _replay_user(lines, factory)
+        for name, factory in factories.items():
+            for user, lines in users.items():
+                yield name, user, _replay_user(lines, factory)
         return
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
     try:
         with _interrupts_ignored():  # which the processes inherit: Ctrl-C is for this one to handle
-            waiting = {executor.submit(_replay_user, lines, factory): user for user, lines in users.items()}
+            waiting = {
+                executor.submit(_replay_user, lines, factory): (name, user)
+                for name, factory in factories.items()
+                for user, lines in users.items()
+            }
         for done in as_completed(waiting):
-            yield waiting[done], done.result()
-    except BrokenProcessPool as error:
-        raise TypeaheadError("a process of the replay was ended from outside; try fewer --jobs") from error
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        executor.shutdown(wait=True)
+            yield *waiting[done], done.result()
+    except BaseException as error:
+        children = set(multiprocessing.active_children()) - others
+        for child in children:
+            child.terminate()  # it may be in the middle of a long session
+        executor.shutdown(cancel_futures=True)
+        for child in children:
+            child.join()
+        if isinstance(error, BrokenProcessPool):
+            raise TypeaheadError("a process of the replay was ended from outside; try fewer --jobs") from error
+        raise
+    executor.shutdown()
 
 
 def _replay_user(lines: Sequence[Line], factory: Factory) -> Tally:
@@ -290,11 +308,12 @@ def resampled_savings(tallies: Sequence[Tally], num_resamples: int = NUM_RESAMPL
     rng = np.random.default_rng(seed)
     keys = np.array([tally.keys for tally in tallies])
     characters = np.array([tally.characters for tally in tallies])
-    savings = np.empty(num_resamples)
-    for index in range(num_resamples):
-        drawn = rng.integers(len(tallies), size=len(tallies))
-        savings[index] = 1 - keys[drawn].sum() / characters[drawn].sum()
-    return savings
+    at_once = max(1, _DRAWN_AT_ONCE // len(tallies))
+    savings = []
+    for start in range(0, num_resamples, at_once):
+        drawn = rng.integers(len(tallies), size=(min(at_once, num_resamples - start), len(tallies)))
+        savings.append(1 - keys[drawn].sum(1) / characters[drawn].sum(1))
+    return np.concatenate(savings)
 
 
 def interval(resampled: Array) -> tuple[float, float]:
@@ -324,7 +343,7 @@ class Precision(NamedTuple):
     right: float  # share that was right
 
 
-def reliability(tallies: Sequence[Tally], num_bins: int = _WIDEST_CLAIM_BINS) -> list[Bin]:
+def reliability(tallies: Sequence[Tally], num_bins: int = _NUM_BINS) -> list[Bin]:
     """Return, for each range of claimed probabilities that occurs, how often such a suggestion was right.
 
     Right means that the wanted line starts with the suggestion. Suggestions that claim nothing are left out.
