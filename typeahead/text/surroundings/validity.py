@@ -1,0 +1,178 @@
+"""Whether a command line can be right: that its commands exist, and its paths where they must."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from typeahead.text.surroundings.command_line import SimpleCommand, Token, parse
+from typeahead.text.surroundings.commands import (
+    BUILTINS,
+    KEYWORDS,
+    USAGES,
+    Invocation,
+    Usage,
+    invocation,
+    told_apart,
+    word_set,
+)
+from typeahead.text.surroundings.disk import Glance
+from typeahead.text.surroundings.listings import link_place, read_executables, read_status
+from typeahead.text.surroundings.paths import absolute, path_directories, status
+
+# Commands that leave files, directories and commands as they are: what follows them finds what is there now.
+_READERS = word_set(
+    "ls ll la cat less more head tail grep egrep fgrep rg echo printf pwd clear date which whereis whoami id type wc "
+    "file stat du df ps free uptime uname hostname env printenv true false test [ history sleep diff cmp tree jobs"
+)
+_MOVERS = frozenset({"cd", "pushd", "popd", "z", "j", "autojump"})
+_PIPES = frozenset({"|", "|&", "("})
+_SUPERUSER_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class Judge:
+    """Judges lines for one session's directory, all within one deadline."""
+
+    def __init__(self, glance: Glance, environ: Mapping[str, str], names: Iterable[str], cwd: str | None) -> None:
+        self._glance = glance
+        self._environ = environ
+        self._names = names if isinstance(names, frozenset) else frozenset(names)
+        self._cwd = cwd
+
+    def is_valid(self, line: str, prefix: str) -> bool:
+        """Return False only if something in ``line`` beyond ``prefix`` is known to be wrong."""
+        parsed = parse(line)
+        if not parsed.is_balanced:
+            return True
+        num_typed = len(prefix) if line.startswith(prefix) else 0
+        cwd, is_changed = self._cwd, False  # changed: an earlier command may have made what is missing now
+        changes = False
+        for command in parsed.commands:
+            if command.separator not in _PIPES:
+                is_changed = is_changed or changes
+            call = invocation(command)
+            if not command.is_opaque and not is_changed and not self._is_right(command, call, cwd, num_typed):
+                return False
+            name = call.name.literal if call.name is not None else None
+            if name in _MOVERS:
+                cwd = None
+            elif command.is_opaque or name not in _READERS or call.wrappers or _writes(command):
+                changes = changes or bool(command.words or command.redirections)
+        return True
+
+    def _is_right(self, command: SimpleCommand, call: Invocation, cwd: str | None, num_typed: int) -> bool:
+        for operator, target in command.redirections:
+            if operator == "<" and self._is_missing(target, cwd, num_typed):
+                return False
+        if call.name is None:
+            return True
+        name = call.name.literal
+        if name is None or (call.name.end > num_typed and not self._is_command(call, name, cwd)):
+            return name is None
+        usage = USAGES.get(name)
+        if name in ("cd", "pushd"):
+            return self._is_directory(call.arguments, cwd, num_typed)
+        return usage is None or not any(
+            self._is_missing(word, cwd, num_typed, must_be_directory=name == "rmdir")
+            for word in _needed(name, usage, call.arguments)
+        )
+
+    def _is_command(self, call: Invocation, name: str, cwd: str | None) -> bool:
+        """Return False if there is no such command for certain."""
+        if call.name is not None and ("/" in name or call.name.has_tilde):
+            path = absolute(name, cwd, self._environ, call.name.has_tilde)
+            if path is None:
+                return True
+            found = status(self._glance, path)
+            # A directory may stand for `cd` to it: bash's autocd, zsh's AUTO_CD.
+            return not found.known or (
+                found.value is not None and (found.value.is_executable or found.value.is_directory)
+            )
+        if name in self._names or name in BUILTINS or name in KEYWORDS or not name:
+            return True
+        environ = self._environ
+        if "sudo" in call.wrappers or "doas" in call.wrappers:
+            environ = {**environ, "PATH": f"{environ.get('PATH', '')}:{_SUPERUSER_PATH}"}
+        return self._is_on_path(name, path_directories(environ, cwd), cwd)
+
+    def _is_on_path(self, name: str, directories: list[str], cwd: str | None) -> bool:
+        """Return False if for certain no directory has such an executable, and `cd` to ``name`` is not meant."""
+        is_known = bool(directories)
+        for directory in directories:
+            listing = self._glance.at(read_executables, directory, place=directory)
+            if listing.value is not None:
+                if name in listing.value.files:
+                    return True
+                if name in listing.value.links:
+                    path = os.path.join(directory, name)
+                    target = self._glance.at(read_status, path, place=link_place(directory))
+                    if not target.known or (target.value is not None and target.value.is_executable):
+                        return True
+                is_known = is_known and listing.value.is_complete
+            is_known = is_known and listing.known
+        if not is_known or cwd is None or not cwd.startswith("/"):
+            return not is_known
+        found = status(self._glance, os.path.join(cwd, name))
+        return not found.known or (found.value is not None and found.value.is_directory)
+
+    def _is_missing(self, word: Token, cwd: str | None, num_typed: int, must_be_directory: bool = False) -> bool:
+        """Return True if what ``word`` names is known not to be there."""
+        value = word.literal
+        if not value or value == "-" or word.end <= num_typed:
+            return False
+        path = absolute(value, cwd, self._environ, word.has_tilde)
+        if path is None:
+            return False
+        found = status(self._glance, path)
+        if not found.known or found.value is None:
+            return found.known
+        return (must_be_directory or value.endswith("/")) and not found.value.is_directory
+
+    def _is_directory(self, words: list[Token], cwd: str | None, num_typed: int) -> bool:
+        """Return False if `cd` with these words goes nowhere for certain."""
+        places = [word for word in words if not (word.raw.startswith("-") and len(word.raw) > 1)]
+        value = places[0].literal if len(places) == 1 else None
+        if not value or value == "-" or value.startswith("+") or any(word.raw[1:2].isdigit() for word in words[:1]):
+            return True
+        word = places[0]
+        bases = [cwd]
+        if not word.has_tilde and not value.startswith(("/", "./", "../")) and value not in (".", ".."):
+            bases += [os.path.join(cwd or "", folder) or None for folder in self._cdpath() if folder]
+        return not all(self._is_missing(word, base, num_typed, must_be_directory=True) for base in bases)
+
+    def _cdpath(self) -> list[str]:
+        return self._environ.get("CDPATH", "").split(":")
+
+
+def _writes(command: SimpleCommand) -> bool:
+    return any(
+        ">" in operator and target.raw not in ("/dev/null", "1", "2") for operator, target in command.redirections
+    )
+
+
+def _needed(name: str, usage: Usage, words: list[Token]) -> list[Token]:
+    """Return the arguments that must name something that exists."""
+    if name == "tar":
+        return _archive(words)
+    arguments = told_apart(usage, words)
+    if not usage.exist or arguments.options & usage.unless:
+        return []
+    positional = arguments.positional
+    if usage.exist == "first":
+        positional = positional[:1]
+        if name in ("source", ".") and positional and "/" not in (positional[0].literal or ""):
+            return []  # also looked for on PATH
+    elif usage.exist == "but-first":
+        positional = positional[1:]
+    elif usage.exist == "but-last":
+        positional = positional[:-1]
+    return [word for word in positional if not any(word is each for each in arguments.unsure)]
+
+
+def _archive(words: list[Token]) -> list[Token]:
+    """Return the archive that tar is to unpack or list: `tar xzf ARCHIVE`, `tar -xf ARCHIVE`."""
+    if len(words) < 2 or words[0].raw.startswith("--"):
+        return []
+    mode = words[0].raw.lstrip("-")
+    reads = mode.isalpha() and mode.endswith("f") and set(mode) & set("xt") and not set(mode) & set("cru")
+    return [words[1]] if reads and ":" not in words[1].raw else []
