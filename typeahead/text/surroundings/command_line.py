@@ -160,20 +160,19 @@ class _Parser:
             else:
                 token = self._word(position)
                 position = token.end
-                if result.unclosed is not None:
-                    result.is_balanced = False
-                    return result
                 self._add(token)
-                if position == len(line):
-                    result.last = token
+            if result.unclosed is not None:
+                result.is_balanced = False
+                return result
         if result.last is None:
-            result.last = Token("", len(line))
-            self._add(result.last)
-        result.is_balanced = result.last.state == "plain"
+            self._add(Token("", len(line)))
+        result.is_balanced = result.last is not None and result.last.state == "plain"
         return result
 
     def _add(self, token: Token) -> None:
         command = self._result.current
+        if token.end == len(self._line):
+            self._result.last = token
         if self._redirection:
             command.redirections.append((self._redirection, token))
             if token.end == len(self._line):
