@@ -8,9 +8,12 @@ from itertools import pairwise
 from typeahead.lexer import Command, Word, compiled, name_of
 from typeahead.secrets.values import Secret, behind, is_value, named
 
-_OPTIONAL = frozenset(  # their --password takes a value only after an equals sign
-    ["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlshow", "mariadb", "mariadb-dump", "psql", "pg_dump"]
+# Their --password takes no value, or takes one only after an equals sign.
+_WITHOUT_VALUE = (
+    r"mysql\w*|mariadb[\w-]*|psql|pg_\w+|(?:drop|create|vacuum|reindex|cluster)(?:db|user)|gocryptfs|pulumi|kdialog"
+    r"|systemd-cryptenroll|zenity|yad|whiptail|dialog"
 )
+_SINGLE_DASH = r"-(?:password|passwd|pass|passin|passout|token|secret|storepass|keypass|apikey|.*[a-z0-9_.-][A-Z_.-].*)"
 _SEARCHING = r"[efz]?grep|rg|ag|ack|pgrep|locate|find|fd|man|apropos|which|type|whereis"
 _PAIR = r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]++)(\\?["']?)\s{0,3}+(:=|=>|=|:)\s{0,3}+"""
 _NEXT_PAIR = r"[&;,\s]\s{0,3}[\w.][\w. -]{0,40}="  # user=me&password=x&host=y, Password=x;Server=y
@@ -78,14 +81,16 @@ def _header(word: Word) -> Iterator[Secret]:
 
 def _after_options(words: list[Word]) -> Iterator[Secret]:
     """Yield the words that follow ``--password``, or a name that a program is told to set."""
-    setting = any(word.text in ("set", "config", "setenv") for word in words)
-    optional = any(name_of(word) in _OPTIONAL for word in words[:3])
+    without_value = any(compiled(_WITHOUT_VALUE).fullmatch(name_of(word)) for word in words[:3])
+    is_setting = False
     for word, following in pairwise(words):
-        name = word.text
-        if following.text.startswith("-") or "=" in name:
+        name, value = word.text, following.text
+        if value.startswith("-") or "=" in name:
             continue
         if compiled(r"--?[A-Za-z][A-Za-z0-9_.-]{3,60}").fullmatch(name):
-            if not optional:
-                yield from behind(name, following, 0, len(following.text))
-        elif setting and compiled(r"[A-Za-z0-9_./:-]{2,100}").fullmatch(name) and name not in ("set", "config"):
-            yield from behind(name.rpartition(":")[2], following, 0, len(following.text))
+            # -ppassword is no option called ppassword.
+            if not without_value and (name.startswith("--") or compiled(_SINGLE_DASH).fullmatch(name)):
+                yield from behind(name, following, 0, len(value))
+        elif is_setting and len(value) >= 4 and compiled(r"(?://[\w./-]{1,90}:)?[\w.-]{2,90}").fullmatch(name):
+            yield from behind(name.rpartition(":")[2], following, 0, len(value))
+        is_setting = is_setting or name in ("set", "config", "setenv")

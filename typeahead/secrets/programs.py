@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from typeahead.lexer import Command, Word, compiled, name_of
-from typeahead.secrets.values import Secret, is_value
+from typeahead.secrets.values import Secret, is_path, is_value
 
 # Program, with a subcommand where it matters -> its options that take a password, how the password follows ("" at once,
 # " " as the next word, "*" either way), and what stands before it in the value.
@@ -24,6 +24,7 @@ _OPTIONS: list[tuple[str, str, str, str, str]] = [
     (r"lftp", "", "u", "*", ","),
     (r"sqlcmd|bcp|ipmitool|mosquitto_(?:pub|sub)|unzip|zip", "", "P", "*", ""),
     (r"7z|7za|7zr|7zz|u?n?rar", "", "p", "", ""),
+    (r"gh", "secret", "b", " ", ""),
     (r"openssl", "enc", "k", " ", ""),
 ]
 _LONG_PAIRS = {"--user": ":", "--proxy-user": ":", "--creds": ":", "--src-creds": ":", "--dest-creds": ":"}
@@ -79,7 +80,11 @@ def _operands(command: Command) -> Iterator[Secret]:
     name, rest = command.name, command.program[1:]
     texts = [word.text for word in rest]
     operands = [word for word in rest if not word.text.startswith("-")]
-    if name == "nmcli" and "password" in texts[:-1]:
+    if name == "pulumi" and "--secret" in texts and len(operands) == 4:  # config set NAME VALUE
+        yield from _password(operands[3], 0, "")
+    elif name == "gh" and "secret" in texts and "--body" in texts[:-1]:
+        yield from _password(rest[texts.index("--body") + 1], 0, "")
+    elif name == "nmcli" and "password" in texts[:-1]:
         yield from _password(rest[texts.index("password") + 1], 0, "")
     elif (
         (name == "htpasswd" and len(operands) > 1 and any(re.fullmatch("-[a-zA-Z]*b[a-zA-Z]*", text) for text in texts))
@@ -109,7 +114,7 @@ def _password(word: Word, start: int, before: str) -> Iterator[Secret]:
     """Yield a word, from ``start`` and from what stands ``before`` the password on."""
     if before:
         start = word.text.find(before, start) + 1
-    if (start or not before) and is_value(word, start, len(word.text)):
+    if (start or not before) and is_value(word, start, len(word.text)) and not is_path(word.text[start:]):
         yield Secret("password", *word.span(start, len(word.text)))
 
 

@@ -19,7 +19,7 @@ class Secret(NamedTuple):
 
 # Words of a name that call its value a secret, with what to call it; and words that do so before "key".
 _NAMING = {
-    "password": r"password|passwort|passwd|passphrase|passcode|passin|passout|(?<!by)(?<!com)(?<!tres)(?<!sur)pass"
+    "password": r"password|passwort|passwd|passphrase|passcode|passin|passout|(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!multi)pass"
     "|^pwd|^pw",
     "token": r"token",
     "secret": r"secret",
@@ -33,19 +33,20 @@ _VAGUE = r"(?:key|auth|creds?|credentials?|cookie|session|sig|signature)"
 _ABOUT_LAST = (
     r"(?:file|path|dir|url|uri|name|id|len|length|ttl|expiry|expires|type|min|max|policy|command|cmd|endpoint|host|port"
     r"|user|username|arn|count|timeout|regex|helper|stdin|prompt|mode|method|age|days|date|version|ref|field|label|fd"
-    r"|format|manager|store|provider|list|limit|size|hint|rotation|login|index|authentication|expire|warn)s?"
+    r"|format|manager|store|provider|list|limit|size|hint|rotation|login|index|authentication|expire|warn|identity)s?"
 )
 _ABOUT_FIRST = (
-    r"(?:no|use|with|show|without|ask|get|list|is|has|allow|disable|enable|require|print|reset|generate|next|page|num)"
+    r"(?:no|use|with|show|without|ask|get|list|is|has|allow|disable|enable|require|print|reset|generate"
+    r"|next|page|num|export|delete)"
 )
 _PLACEHOLDER = (
     r"(?is)\*+|x{3,}|[.…]+|-+|<.*>|\{.*\}|\[.*\]|%.*%|\(.*\)|_+|your[-_ ].*|.*change[-_]?(?:me|it|this).*"
     r"|replace[-_]?me|example|placeholder|redacted|todo|true|false|yes|no|on|off|none|null|nil|auto|default|required"
-    r"|optional|stdin|prompt|ask|env|0|1"
+    r"|optional|stdin|prompt|ask|env|0|1|\$\{.*\}|(?-i:\$[A-Z_0-9]+)"
 )
 _PATH = (  # or what else says where the secret is
     r"(?:~|\.{1,2})?/[a-z0-9_.-]*(?:/[\w.@-]*)*|[\w./-]+\.(?:pem|key|json|ya?ml|txt|crt|env|gpg|asc|p12|pfx|jks|ini|conf"
-    r"|cfg|toml|pub|xml|lst|list|dict)|@[\w./~-]+|(?:file|env|fd|id|type|src):.*|id=.*|[.\[\\^(|].*|.*\.\*.*"
+    r"|cfg|toml|pub|xml|lst|list|dict|sh|md|log|py|csv|sql|zip|gz|tar|bak|html?|svg|rar)|id_(?:rsa|dsa|ecdsa|ed25519)|@[\w./~-]+|(?:file|env|fd|id|type|src):.*|id=.*|[.\[\\^(|].*|.*\.\*.*"
 )
 _MAX_NAME = 100  # characters; a longer "name" is data
 
@@ -53,6 +54,11 @@ _MAX_NAME = 100  # characters; a longer "name" is data
 def is_placeholder(text: str) -> bool:
     """Return whether a value was never filled in, or has been hidden already."""
     return compiled(_PLACEHOLDER).fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Return whether a value says where a secret is, or is a pattern for one."""
+    return compiled(_PATH).fullmatch(text) is not None
 
 
 def is_value(word: Word, start: int, end: int) -> bool:
@@ -80,7 +86,7 @@ def named(name: str) -> tuple[str, bool]:
     if len(name) > _MAX_NAME:
         return "", False
     parts = [part.lower() for part in compiled(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+").findall(name)]
-    if not parts or name in ("PWD", "OLDPWD"):
+    if not parts or name in ("PWD", "OLDPWD", "pwd"):
         return "", False
     if compiled(_ABOUT_LAST).fullmatch(parts[-1]) or (len(parts) > 1 and compiled(_ABOUT_FIRST).fullmatch(parts[0])):
         return "", False
@@ -101,6 +107,6 @@ def behind(name: str, word: Word, start: int, end: int) -> Iterator[Secret]:
     text = word.text[start:end]
     if not kind or not is_value(word, start, end) or (vague and not _looks_random(text)):
         return
-    if compiled(_PATH).fullmatch(text) or (kind == "token" and len(text) < 6):
+    if is_path(text) or (kind == "token" and len(text) < 6):
         return
     yield Secret(kind, *word.span(start, end))
