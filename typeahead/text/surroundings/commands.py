@@ -144,7 +144,7 @@ def _table() -> dict[str, Usage]:
 
 _HOSTS = "ping ping6 traceroute tracepath mtr telnet host dig nslookup whois nmap ssh-copy-id"
 _SSH_VALUES = "-b -B -c -D -e -I -J -l -L -m -O -o -p -Q -R -W -w"
-_NPM = _usage(SCRIPT, NOTHING)
+_NPM = _usage(SCRIPT, SCRIPT, NOTHING)  # `npm run test`, `yarn test`
 _OTHERS = {
     "cd": _usage(DIRECTORY),
     "pushd": _usage(DIRECTORY),

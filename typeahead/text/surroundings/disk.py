@@ -140,7 +140,7 @@ class Disk:
         self._weight = 0
         self._generation = 0
         self._num_threads = 0
-        self._num_idle = 0
+        self._has_begun = False
         self._num_hung = 0
 
     def expire(self) -> None:
@@ -151,8 +151,13 @@ class Disk:
     def close(self) -> None:
         """Let the threads that are not stuck end; a later look-up starts new ones."""
         with self._lock:
-            for _ in range(self._num_threads - self._num_hung):
-                self._jobs.put(None)
+            while self._num_threads > self._num_hung:
+                self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Let one thread end: whichever comes to it first."""
+        self._num_threads -= 1
+        self._jobs.put(None)
 
     @property
     def num_hung(self) -> int:
@@ -200,6 +205,7 @@ class Disk:
         self._give_up_late(now)
         job = self._under_way.get(key) or self._busy.get(place)
         if job is not None:
+            self._ensure_worker()
             return job
         if len(self._under_way) >= MAX_WAITING or self._is_left_alone(path, now) or self._is_left_alone(place, now):
             return None
@@ -211,20 +217,15 @@ class Disk:
         return job
 
     def _ensure_worker(self) -> None:
-        # A thread that has been given work but has not taken it yet still counts as idle: hence the comparison.
-        if len(self._under_way) > self._num_idle and self._num_threads - self._num_hung < NUM_WORKERS:
-            if self._num_threads == 0:
-                self._num_threads += 1
-                self._start(_Job("mounts", "/proc/self", self._read_mounts, self._generation))
+        if not self._has_begun:
+            self._has_begun = True
+            mounts = _Job("mounts", "/proc/self", self._read_mounts, self._generation)
+            self._under_way[mounts.key] = mounts
+            self._jobs.put(mounts)
+        while self._num_threads - self._num_hung < min(NUM_WORKERS, len(self._under_way)):
             self._num_threads += 1
-            self._start(None)
-
-    def _start(self, job: _Job | None) -> None:
-        if job is not None:
-            self._under_way[job.key] = job
-            self._jobs.put(job)
-        # A daemon thread: nobody waits for one that hangs when the process ends.
-        threading.Thread(target=self._work, name="typeahead-disk", daemon=True).start()
+            # A daemon thread: nobody waits for one that hangs when the process ends.
+            threading.Thread(target=self._work, name="typeahead-disk", daemon=True).start()
 
     def _give_up_late(self, now: float) -> None:
         for job in list(self._under_way.values()):
@@ -267,27 +268,25 @@ class Disk:
         try:
             while (job := self._next()) is not None:
                 self._run(job)
-        finally:
+        except BaseException:  # a fault of ours: it is reported as that of any thread, and another thread goes on
             with self._lock:
                 self._num_threads -= 1
+            raise
 
     def _next(self) -> _Job | None:
-        """Wait for work; None: there is none, or are too many of us since one that was given up has come back."""
-        with self._lock:
-            self._num_idle += 1
+        """Wait for work; None: this thread has been dismissed, or has had nothing to do for long."""
         while True:
-            job, is_idle = None, False
             try:
                 job = self._jobs.get(timeout=IDLE_S)
             except Empty:
-                is_idle = True
-            with self._lock:
-                if is_idle and not self._jobs.empty():  # it came in the moment we turned away
-                    continue
-                self._num_idle -= 1
-                if job is not None:
-                    job.started = time.monotonic()
-                return job
+                with self._lock:
+                    if self._jobs.empty():  # else something came in the moment we turned away
+                        self._num_threads -= 1
+                        return None
+                continue
+            if job is not None:
+                job.started = time.monotonic()
+            return job
 
     def _run(self, job: _Job) -> None:
         answer: Answer[Any] = UNKNOWN
@@ -319,8 +318,8 @@ class Disk:
             back_off.until = 0.0
             if back_off.num_hung == 0:
                 del self._back_offs[place]
-        if self._num_threads - self._num_hung > NUM_WORKERS:
-            self._jobs.put(None)
+        if self._num_threads - self._num_hung > NUM_WORKERS:  # another one has stood in for it
+            self._dismiss()
 
     def _remember(self, job: _Job, answer: Answer[Any]) -> None:
         entry = _Entry(answer, time.monotonic(), job.generation, getattr(answer.value, "weight", 1))
