@@ -179,6 +179,11 @@ def cache_dir() -> Path:
     return _platform_dir("cache")
 
 
+def log_dir() -> Path:
+    """Return the folder of the daemon's log; it may not exist yet."""
+    return _platform_dir("log")
+
+
 @cache
 def runtime_dir() -> Path:
     """Return the private folder (mode 0700) of the socket, made if need be: XDG's, else one in the temporary folder.

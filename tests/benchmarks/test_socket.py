@@ -19,7 +19,7 @@ from typeahead import config
 from typeahead.history import History
 from typeahead.shell.client import Client
 from typeahead.shell.launch import start_daemon, stop_daemon
-from typeahead.shell.protocol import history_file, request
+from typeahead.shell.protocol import request
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 LINES = """cd src
@@ -78,7 +78,7 @@ def type_lines(client, lines, pause_s):
             (later if length else first).append(latency)
             shown += found
         client.record(line, "/tmp", 0)
-        while client._unsent:
+        while client._journal.unsent:
             select.select([client], [], [], 1.0)
             client.receive()
     return first, later, shown
@@ -91,7 +91,7 @@ def quantiles(latencies):
 
 
 def fill_history(count):
-    store = History(history_file())
+    store = History(config.history_file())
     store._connection.execute("BEGIN")
     for i in range(count):
         store.add(f"{LINES[i % len(LINES)]} {i // 7}", session="before", started=float(i), status=0)

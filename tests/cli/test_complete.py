@@ -16,7 +16,7 @@ import pytest
 from tests.shell.fake_daemon import Daemon
 from typeahead import cli, config
 from typeahead.history import History
-from typeahead.shell.protocol import history_file, request
+from typeahead.shell.protocol import request
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -107,7 +107,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real(model: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Return a function that runs the program in a process of its own, with a history and that network."""
     monkeypatch.setenv("TYPEAHEAD_TEXT_MODEL", str(model))
-    store = History(history_file())
+    store = History(config.history_file())
     for i in range(8):
         store.add("git commit --verbose", session="before", started=float(i))
     store.close()

@@ -1,20 +1,26 @@
 """A daemon whose model is a few lines of Python, and what tests need to drive one in a process of its own.
 
 Run as a program it is the real daemon but for the model: ``FAKE_LOAD_S`` and ``FAKE_SUGGEST_S`` say how long loading
-and answering take, ``FAKE_FAIL`` makes loading fail, ``FAKE_GATE`` names a file without which loading does not end.
+and answering take, ``FAKE_FAIL`` makes loading fail (where it names a file: until that exists), ``FAKE_GATE`` names a
+file without which loading does not end. ``FAKE_LEARNT`` names the file in which the model keeps what it has learnt, and
+``FAKE_LEARN_S`` says how long learning one event takes.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typeahead.history import History
 
 COMMAND = [sys.executable, "-P", __file__, "--detached"]
 
@@ -26,17 +32,31 @@ class FakeSuggestion:
     log_prob: float
 
 
+@dataclass(frozen=True)
+class FakeReason:
+    text: str
+    source: str
+    probability: float
+    worth: float
+    features: dict[str, float]
+    shown: bool
+    rejected: str
+
+
 class FakeSuggester:
     """Completes any prefix with what it knows of the session, so that a test can read its context off the answer."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.surroundings = ""
 
     def suggest(self, prefix: str, cwd: str | None = None, n: int = 1) -> list[FakeSuggestion]:
         if prefix == "raise":
             raise RuntimeError("secret of " + prefix)
         if prefix == "unsafe":
             return [FakeSuggestion(prefix + "\x1b[2J", "model", -1.0), FakeSuggestion("other", "model", -1.0)]
+        if prefix == "surroundings":
+            return [FakeSuggestion(f"{prefix} {self.surroundings}", "model", -1.0)]
         time.sleep(float(os.environ.get("FAKE_SUGGEST_S", "0")))
         context = "|".join(self.lines)
         return [FakeSuggestion(f"{prefix}<{context}>{i}@{cwd}", "model", -1.0 - i) for i in range(n)]
@@ -44,17 +64,51 @@ class FakeSuggester:
     def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None:
         self.lines.append(f"{command}={status}")
 
+    def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> list[FakeReason]:
+        one = FakeReason(f"{prefix}!", "history", 0.5, 3.0, {"age": 2.0, "odd": math.inf}, True, "")
+        other = FakeReason(f"{prefix}\x1b[2J", "model", 0.25, math.nan, {}, False, "holds a control character")
+        return [one, other][:limit]
 
-def load() -> Callable[[str], FakeSuggester]:
+
+class FakeModel:
+    """Learns by writing down what it was told: an id, or the generation of the store, and a command a line."""
+
+    def open(self, session: str) -> FakeSuggester:
+        return FakeSuggester()
+
+    def surround(self, suggester: FakeSuggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
+        suggester.surroundings = f"{','.join(names)};{','.join(f'{name}={environ[name]}' for name in sorted(environ))}"
+
+    def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
+        if "FAKE_LEARNT" not in os.environ:
+            return 0
+        path = Path(os.environ["FAKE_LEARNT"])
+        known = path.read_text() if path.exists() else ""
+        if not known.startswith(f"generation {history.generation}\n"):
+            known = f"generation {history.generation}\n"
+            path.write_text(known)
+        last = known.splitlines()[-1].partition(" ")[0]
+        num_learnt = 0
+        for event in history.events(int(last) if last.isdigit() else 0):
+            if should_stop():
+                break
+            time.sleep(float(os.environ.get("FAKE_LEARN_S", "0")))
+            with path.open("a") as file:
+                file.write(f"{event.id} {event.command}\n")
+            num_learnt += 1
+        return num_learnt
+
+
+def load() -> FakeModel:
     from typeahead.errors import ModelFileError
 
     time.sleep(float(os.environ.get("FAKE_LOAD_S", "0")))
     gate = os.environ.get("FAKE_GATE")
     while gate and not os.path.exists(gate):
         time.sleep(0.005)
-    if "FAKE_FAIL" in os.environ:
+    if "FAKE_FAIL" in os.environ and not os.path.exists(os.environ["FAKE_FAIL"]):
         raise ModelFileError("fake.safetensors: is missing; make one")
-    return lambda session: FakeSuggester()
+    return FakeModel()
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:

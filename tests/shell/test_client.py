@@ -21,8 +21,9 @@ from tests.shell.fake_daemon import COMMAND, Daemon, wait_until
 from typeahead import __version__, config
 from typeahead.errors import DaemonError
 from typeahead.history import History
-from typeahead.shell.client import MAX_UNSENT_RECORDS, Client, Reply, request
-from typeahead.shell.protocol import MAX_LINE_BYTES, encode, history_file, open_connection
+from typeahead.shell.client import Client, Reply, request
+from typeahead.shell.journal import MAX_UNSENT_RECORDS
+from typeahead.shell.protocol import MAX_LINE_BYTES, encode, open_connection
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def answer(client: Client, prefix: str, **options: Any) -> Reply:
 
 
 def stored() -> list[str]:
-    store = History(history_file())
+    store = History(config.history_file())
     try:
         return store.recent(10_000)
     finally:
@@ -194,7 +195,7 @@ def test_a_second_client_of_a_session_goes_on_where_the_first_left(open_client: 
     for i, wanted in enumerate(["x<line 0=0>0@None", "x<line 0=0|line 1=0>0@None"]):
         client = open_client(session="s")
         client.record(f"line {i}", status=0)
-        settle(client, lambda client=client: client.state == "warm" and not client._unsent, "the daemon knows")
+        settle(client, lambda client=client: client.state == "warm" and not client._journal.unsent, "the daemon knows")
         assert answer(client, "x").suggestions[0].text == wanted
         client.autostart = False
         client.close()
@@ -210,7 +211,7 @@ def test_without_any_daemon_nothing_raises_and_nothing_is_lost(open_client: Call
     assert client.state == "offline"
     client.close()
     assert stored() == ["line 0", "line 1", "line 2"]
-    assert client.suggestions_from_history("line") == ["line 2"]
+    assert client.suggestions_from_history("line") == ["line 0"]  # the others failed
 
 
 def test_a_daemon_that_dies_at_once_is_not_started_again_and_again(
@@ -244,7 +245,7 @@ def test_a_line_too_long_for_the_protocol_is_stored_all_the_same(open_client: Ca
     long = "cat <<END\n" + "é" * MAX_LINE_BYTES + "\nEND"
     client.record(long, started=1.0)
     client.record("ls", started=2.0)
-    settle(client, lambda: not client._unsent, "the daemon has confirmed")
+    settle(client, lambda: not client._journal.unsent, "the daemon has confirmed")
     assert stored() == [long, "ls"]
 
 
@@ -257,7 +258,7 @@ def test_a_prefix_too_long_is_not_asked(open_client: Callable[..., Client]) -> N
 def test_odd_bytes_arrive_as_they_are(open_client: Callable[..., Client]) -> None:
     client = open_client()
     client.record("cat \udcff.txt é 日本", cwd="/tmp/\udcfe", started=1.0)
-    settle(client, lambda: not client._unsent, "the daemon has confirmed")
+    settle(client, lambda: not client._journal.unsent, "the daemon has confirmed")
     assert stored() == ["cat \udcff.txt é 日本"]
 
 
@@ -271,7 +272,7 @@ def test_a_stopped_daemon_holds_nothing_up(open_client: Callable[..., Client], p
     for i in range(3 * MAX_UNSENT_RECORDS):  # far more than the socket takes
         client.record(f"{i} {text}", started=float(i))
         client.suggest(f"{text}{i}")
-    assert len(client._unsent) <= MAX_UNSENT_RECORDS
+    assert len(client._journal.unsent) <= MAX_UNSENT_RECORDS
     assert len(client._outbox) <= 2 * MAX_LINE_BYTES
     daemon.process.send_signal(signal.SIGCONT)
     client.close()
@@ -289,7 +290,7 @@ def test_the_last_lines_wait_for_a_busy_store(open_client: Callable[..., Client]
         "store = typeahead.history.History(sys.argv[1])\n"
         "store._connection.execute('BEGIN IMMEDIATE'), print(flush=True), time.sleep(0.5)"
     )
-    command = [sys.executable, "-P", "-c", code, str(history_file())]
+    command = [sys.executable, "-P", "-c", code, str(config.history_file())]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as blocker:
         assert blocker.stdout is not None
         blocker.stdout.readline()
@@ -303,7 +304,7 @@ def test_many_clients_share_one_daemon(open_client: Callable[..., Client]) -> No
         client.tick()  # each starts one: one of them stays
     for i, client in enumerate(clients):
         client.record(f"line {i}", status=0)
-        settle(client, lambda client=client: client.state == "warm" and not client._unsent, "all are connected")
+        settle(client, lambda client=client: client.state == "warm" and not client._journal.unsent, "all are connected")
         assert answer(client, "x").suggestions[0].text == f"x<line {i}=0>0@None"
     assert request({"op": "status"}, 5)["connections"] == len(clients)
     assert sorted(stored()) == [f"line {i}" for i in range(6)]

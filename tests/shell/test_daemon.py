@@ -24,7 +24,7 @@ from typeahead.errors import DaemonError
 from typeahead.history import History
 from typeahead.shell.daemon import MAX_LOG_BYTES, prepare_kernel_cache
 from typeahead.shell.launch import start_daemon
-from typeahead.shell.protocol import MAX_LINE_BYTES, encode, history_file, request
+from typeahead.shell.protocol import MAX_LINE_BYTES, encode, request
 
 Start = Callable[..., Daemon]
 
@@ -249,7 +249,7 @@ def test_a_daemon_that_cannot_start_is_one_clear_line(path: Path) -> None:
 def test_while_the_model_loads_the_history_answers(
     start: Start, connect: Callable[[], Peer], tmp_path: Path, isolated_home: Path
 ) -> None:
-    store = History(history_file())
+    store = History(config.history_file())
     store.add("git commit -m old", started=1.0)
     store.add("git push", started=2.0)
     store.add("git log\nrm x", started=3.0)
@@ -309,7 +309,7 @@ def test_a_session_survives_its_connection_and_hears_nothing_twice(start: Start,
     assert again.ask(op="record", id=7, command="a", started=1.0)["stored"] is True  # no answer had come
     again.ask(op="record", id=8, command="b", started=2.0)
     assert again.ask(op="suggest", prefix="")["suggestions"][0]["text"] == "<a=None|b=None>0@None"
-    store = History(history_file())
+    store = History(config.history_file())
     assert store.recent(10) == ["a", "b"]
     store.close()
 
@@ -385,7 +385,7 @@ def test_status_tells_what_there_is_to_know(start: Start, path: Path) -> None:
     daemon = start().wait_state("warm")
     status = request({"op": "status"}, 5)
     assert (status["pid"], status["version"], status["state"]) == (daemon.process.pid, __version__, "warm")
-    assert (status["socket"], status["history"]) == (str(path), str(history_file()))
+    assert (status["socket"], status["history"]) == (str(path), str(config.history_file()))
     assert status["memory_bytes"] > 1_000_000
     assert status["uptime_s"] >= 0
 
@@ -397,7 +397,7 @@ def test_records_are_stored_and_private_lines_are_not(start: Start, connect: Cal
     peer.ask(op="record", id=1, command="make", cwd="/src", status=2, started=5.5, duration_s=0.25)
     peer.ask(op="record", id=2, command=" export TOKEN=x")
     peer.ask(op="record", id=3, command="odd \udcff name")
-    store = History(history_file())
+    store = History(config.history_file())
     assert store.recent(10, session="s") == ["make", "odd \udcff name"]
     row = store._connection.execute("SELECT cwd, status, started, duration_s FROM event LIMIT 1").fetchone()
     assert row == ("/src", 2, 5.5, 0.25)
@@ -417,12 +417,12 @@ def test_a_record_waits_for_a_busy_store_and_nobody_else_does(start: Start, conn
     start().wait_state("warm")
     peer = connect()
     peer.ask(op="record", id=1, command="first")
-    blocker = History(history_file())
+    blocker = History(config.history_file())
     blocker._connection.execute("BEGIN IMMEDIATE")
     peer.send(op="record", id=2, command="second")
     assert peer.ask(op="ping", id=3)["id"] == 3
     blocker._connection.execute("ROLLBACK")
-    assert peer.receive() == {"op": "record", "id": 2, "stored": True}
+    assert peer.receive() == {"op": "record", "id": 2, "stored": True, "secrets": []}
     assert blocker.recent(5) == ["first", "second"]
     blocker.close()
 
@@ -431,17 +431,17 @@ def test_a_history_that_is_moved_away_is_begun_anew(start: Start, connect: Calla
     start().wait_state("warm")
     peer = connect()
     peer.ask(op="record", id=1, command="first")
-    for file in history_file().parent.glob("history.sqlite*"):
+    for file in config.history_file().parent.glob("history.sqlite*"):
         file.rename(file.with_name("old-" + file.name))
     assert peer.ask(op="record", id=2, command="second")["stored"] is True
-    store = History(history_file())
+    store = History(config.history_file())
     assert store.recent(5) == ["second"]
     store.close()
 
 
 def test_a_damaged_history_is_told_and_left_alone(start: Start, connect: Callable[[], Peer]) -> None:
-    history_file().parent.mkdir(parents=True)
-    history_file().write_bytes(b"not a database" * 1000)
+    config.history_file().parent.mkdir(parents=True)
+    config.history_file().write_bytes(b"not a database" * 1000)
     start().wait_state("warm")
     peer = connect()
     reply = peer.ask(op="record", id=1, command="ls")
@@ -449,7 +449,7 @@ def test_a_damaged_history_is_told_and_left_alone(start: Start, connect: Callabl
     assert "move it away" in reply["problem"]
     assert "move it away" in request({"op": "status"}, 5)["problem"]
     assert peer.ask(op="suggest", prefix="l")["suggestions"] != []
-    assert history_file().read_bytes() == b"not a database" * 1000
+    assert config.history_file().read_bytes() == b"not a database" * 1000
 
 
 # What should not be said
@@ -605,7 +605,7 @@ def test_what_a_client_said_before_it_left_is_stored_under_its_session(
     peer.close()
     daemon.process.send_signal(signal.SIGCONT)
     wait_until(lambda: request({"op": "status"}, 5)["connections"] == 0, "its end is noticed")
-    store = History(history_file())
+    store = History(config.history_file())
     assert store.recent(50, session="s") == store.recent(50) == [f"line {i}" for i in range(20)]
     store.close()
 

@@ -40,6 +40,9 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS: dict[str, Subcommand] = {
     "shell": Subcommand("typeahead.cli.shell", "shell", "Open your bash with completions in grey (the default)."),
     "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of PREFIX."),
+    "why": Subcommand("typeahead.cli.why", "why", "Print what could complete PREFIX, and why it is shown or not."),
+    "forget": Subcommand("typeahead.cli.forget", "forget", "Forget lines for good."),
+    "stats": Subcommand("typeahead.cli.stats", "stats", "Print what suggestions have been worth to you."),
     "train": Subcommand(
         "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
     ),
@@ -157,8 +160,12 @@ def _explain(message: str, debug: bool) -> None:
     if debug:
         click.echo(traceback.format_exc(), err=True, nl=False)
     # A file name or a shell's answer inside a message may hold newlines or terminal sequences.
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-    click.echo(f"typeahead: {line}", err=True)
+    click.echo(f"typeahead: {printable(message)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what would drive a terminal, or end the line, written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _abandon_stdout() -> None:

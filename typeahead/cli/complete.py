@@ -28,12 +28,12 @@ _ANSWER_TIMEOUT_S = 180.0  # the first time ever, kernels are compiled
 @click.option("--cwd", type=click.Path(), help="The folder in which the line would run; default: this one.")
 @click.option("--no-daemon", is_flag=True, help="Load the model in this process.")
 def complete(prefix: str, n: int, as_json: bool, model: Path | None, cwd: str | None, no_daemon: bool) -> None:
-    r"""Print ranked completions of PREFIX, each a whole line after its log-probability (nats) and its source.
+    """Print ranked completions of PREFIX, each a whole line after its log-probability (nats) and its source.
 
     \b
     typeahead complete "git com"
     typeahead complete -n 1 --json "tar "
-    """
+    """  # noqa: D301
     folder = os.path.abspath(cwd) if cwd is not None else os.getcwd()
     found = None if model is not None or no_daemon else _from_daemon(prefix, n, folder)
     if found is None:
@@ -46,7 +46,18 @@ def complete(prefix: str, n: int, as_json: bool, model: Path | None, cwd: str | 
 
 
 def _from_daemon(prefix: str, n: int, cwd: str) -> list[dict[str, Any]] | None:
-    """Ask the daemon; return ``None`` when there is none or it has another model than we are configured for."""
+    reply = ask_daemon("suggest", prefix, n, cwd)
+    return None if reply is None else list(reply["suggestions"])
+
+
+def ask_daemon(op: str, prefix: str, n: int, cwd: str) -> dict[str, Any] | None:
+    """Ask the daemon's model; return ``None`` when there is none or it has another model than we are configured for.
+
+    Raises
+    ------
+    DaemonError
+        The prefix is too long, the model cannot be loaded, or no answer comes.
+    """
     from typeahead.shell.launch import start_daemon
     from typeahead.shell.protocol import MAX_PREFIX, request
 
@@ -58,18 +69,18 @@ def _from_daemon(prefix: str, n: int, cwd: str) -> list[dict[str, Any]] | None:
         return None
     if status.get("model") != os.path.abspath(config.shell_model()):
         return None
-    reply = request({"op": "suggest", "prefix": prefix, "cwd": cwd, "n": n, "wait": True}, _ANSWER_TIMEOUT_S)
+    reply = request({"op": op, "prefix": prefix, "cwd": cwd, "n": n, "wait": True}, _ANSWER_TIMEOUT_S)
     if reply.get("state") != "warm":
         raise DaemonError(reply.get("problem") or "the daemon's model is not loaded; see typeahead daemon status")
-    return list(reply["suggestions"])
+    return reply
 
 
 def _in_process(prefix: str, n: int, cwd: str, model: Path | None) -> list[dict[str, Any]]:
-    from typeahead.shell.daemon import load_suggesters
-    from typeahead.shell.protocol import history_file, is_safe
+    from typeahead.shell.daemon import load_model
+    from typeahead.shell.protocol import is_safe
 
-    open_suggester = load_suggesters(model or config.shell_model(), history_file(), config.load().text)
-    suggestions = open_suggester("complete").suggest(prefix, cwd, n)
+    model_of_user = load_model(model or config.shell_model(), config.history_file(), config.load().text)
+    suggestions = model_of_user.open("complete").suggest(prefix, cwd, n)
     return [
         {"text": one.text, "source": one.source, "log_prob": one.log_prob} for one in suggestions if is_safe(one.text)
     ]

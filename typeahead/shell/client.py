@@ -11,6 +11,8 @@ For an event loop::
         for reply in client.receive():      # only the answer to the newest question
             reply.prefix, reply.suggestions[0].text, reply.suggestions[0].log_prob
     client.record("git commit", cwd, 0)     # a line has been run; kept and sent again until the daemon has stored it
+    client.names(["ll", "gs"])              # the aliases, functions and builtins of the shell
+    client.forget("git commit")             # never suggest this again; client.on_forgotten is called when that is done
     client.suggestions_from_history("git")  # without a daemon: read the store directly
     client.close()                          # stores what the daemon has not taken
 
@@ -27,38 +29,36 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from typeahead import __version__, config
 from typeahead.errors import ConfigError, DaemonError, HistoryError
+from typeahead.shell.journal import Journal
 from typeahead.shell.launch import spawn_daemon
 from typeahead.shell.protocol import (
     MAX_LINE_BYTES,
+    MAX_NAME,
     MAX_PREFIX,
     Message,
     Suggestion,
     decode,
     encode,
-    history_file,
+    is_private,
     is_safe,
     open_connection,
     request,
+    use_fields,
 )
-
-if TYPE_CHECKING:
-    from typeahead.history import History
 
 __all__ = ["Client", "Reply", "Suggestion", "request", "spawn_daemon"]
 
-REMEMBERED_LINES = 200  # of the session, sent to a new daemon
-MAX_UNSENT_RECORDS = 100  # beyond, records go to the store directly
-_MAX_KEPT_RECORDS = 1000  # while another process holds the store, too
-_HELLO_BYTES = 48 * 1024  # of the remembered lines, so that the greeting stays one message
-_CLOSE_S = 2.0  # for the last records, when another process holds the store
+_HELLO_BYTES = 40 * 1024  # of the remembered lines, so that the greeting stays one message
+_ENVIRON_BYTES = 16 * 1024  # of that greeting
+_NAMES_BYTES = 60 * 1024  # of a shell's names, of which some have thousands
+_ENVIRON_VALUES = ("PATH", "HOME", "CDPATH")  # of other variables the daemon hears the name alone
 _RETRY_S = (0.02, 1.0)  # between attempts to connect: at first, at most
 _START_S = (0.5, 60.0)  # between attempts to start the daemon: at first, at most
 
@@ -85,6 +85,8 @@ class Client:
         Start the daemon when nothing listens.
     command : sequence of str, optional
         What starts it; default: `typeahead.shell.launch.daemon_command`.
+    environ : mapping, optional
+        The variables of the shell; default: this process's.
     """
 
     def __init__(
@@ -94,29 +96,32 @@ class Client:
         *,
         autostart: bool = True,
         command: Sequence[str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.session = session or os.urandom(8).hex()
         self.autostart = autostart
         self.command = command
         self.state = "offline"
-        self.problem: str | None = None  # why there is no daemon, in one line
         self.on_connect: Callable[[int], object] | None = None
         self.on_disconnect: Callable[[int], object] | None = None
+        self.on_forgotten: Callable[[int], object] | None = None  # with the number of commands; of other sessions too
+        self._problem: str | None = None
         self.socket_path: Path | None = None
         try:
             self.socket_path = Path(socket_path) if socket_path else config.socket_path()
         except ConfigError as error:
-            self.problem = str(error)
+            self._problem = str(error)
         self._socket: socket.socket | None = None
         self._inbox = bytearray()
         self._outbox = bytearray()  # bytes that must go out whole: a message begun is a message ended
         self._question: Message | None = None  # the newest one, until it is answered
         self._question_sent = False
         self._next_id = time.time_ns() // 1_000_000  # above those of an earlier client of the same session
-        self._lines: deque[Message] = deque(maxlen=REMEMBERED_LINES)  # taken by a daemon
-        self._unsent: deque[Message] = deque()  # records that no daemon has confirmed, oldest first
-        self._num_sent = 0  # how many of them went out on this connection
-        self._last_record = 0  # id of the newest confirmed record
+        self._journal = Journal(self.session)
+        self._names: Message | None = None  # the newest, for a new daemon
+        self._environ = _told(os.environ if environ is None else environ)
+        self._forgettings: list[Message] = []  # not answered yet
+        self._num_forgettings_sent = 0
         self._next_connect = 0.0
         self._connect_delay_s = _RETRY_S[0]
         self._next_start = 0.0
@@ -124,7 +129,11 @@ class Client:
         self._absent = False  # nothing listened at the last attempt to connect
         self._children: list[int] = []
         self._dismissed: set[str] = set()  # versions of daemons asked to stop
-        self._history: History | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no daemon, or why nothing can be stored, in one line."""
+        return self._problem or self._journal.problem
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, -1 while there is none."""
@@ -159,11 +168,11 @@ class Client:
             self._socket = open_connection(self.socket_path, timeout_s=0)
         except (OSError, DaemonError) as error:
             self._absent = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
-            self.problem = str(error)
+            self._problem = str(error)
             return False
-        self.problem = None
+        self._problem = None
         self._inbox.clear()
-        self._outbox = bytearray(encode(self._hello()))
+        self._outbox = bytearray(encode(self._hello()) + (encode(self._names) if self._names else b""))
         if self.on_connect is not None:
             self.on_connect(self._socket.fileno())
         self._flush()
@@ -182,7 +191,7 @@ class Client:
         try:
             self._children.append(spawn_daemon(self.socket_path, self.command))
         except DaemonError as error:
-            self.problem = str(error)
+            self._problem = str(error)
         return True
 
     def suggest(self, prefix: str, cwd: str | None = None, n: int = 1) -> int:
@@ -203,22 +212,47 @@ class Client:
         status: int | None = None,
         started: float | None = None,
         duration_s: float | None = None,
-    ) -> None:
-        """Tell that a line has been run: ``started`` in Unix seconds (default: now), ``status`` as in ``$?``.
+        use: Mapping[str, object] | None = None,
+    ) -> list[str]:
+        """Tell that a line has been run; return the kinds of secrets in it, which are replaced before it is kept.
 
-        A line that starts with a space is not recorded anywhere.
+        ``started`` in Unix seconds (default: now), ``status`` as in ``$?``, ``use`` with the fields of
+        `typeahead.history.Use`. A line that starts with a space is not recorded anywhere.
         """
-        if not command.strip() or command.startswith(" "):
-            return
+        from typeahead.secrets import redact
+
+        if is_private(command):
+            return []
+        command, kinds = redact(command)
         line: Message = {"op": "record", "id": self._new_id(), "command": command, "cwd": cwd, "status": status}
         line |= {"started": time.time() if started is None else started, "duration_s": duration_s}
-        if len(encode(line)) > MAX_LINE_BYTES:
-            self._store(line)
-            return
-        self._unsent.append(line)
-        if len(self._unsent) > MAX_UNSENT_RECORDS:
-            self._store_unsent()
+        self._journal.add(line | {"use": use_fields(use)})
         self.tick()
+        return kinds
+
+    def names(self, names: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+        """Tell what the shell knows now: its aliases, functions and builtins, and if it has changed, its variables."""
+        if environ is not None:
+            self._environ = _told(environ)
+        message = {"op": "names", "id": None, "names": _fitting(names)}
+        self._names = message if environ is None else message | {"environ": self._environ}
+        if self._socket is not None:
+            self._outbox += encode(self._names)
+        self.tick()
+
+    def forget(self, exact: str) -> None:
+        """Ask that a line be forgotten, wherever and however often it was run; `on_forgotten` tells when it is.
+
+        Without a daemon that is done here and now.
+        """
+        if self._socket is None:
+            try:
+                self._forgot(min(1, self._journal.forget(exact)))
+            except HistoryError as error:
+                self._problem = str(error)
+            return
+        self._forgettings.append({"op": "forget", "id": self._new_id(), "exact": exact})
+        self._flush()
 
     def receive(self) -> list[Reply]:
         """Read what has arrived, without waiting; return the answers to the newest question."""
@@ -230,23 +264,14 @@ class Client:
 
     def suggestions_from_history(self, prefix: str, n: int = 1) -> list[str]:
         """Return the newest lines that start with ``prefix``, read from the store itself; none if it cannot be read."""
-        try:
-            return [line for line in self._open_history().newest(prefix, n, single_line=True) if is_safe(line)]
-        except HistoryError as error:
-            self.problem = str(error)
-            return []
+        return self._journal.newest(prefix, n)
 
     def close(self) -> None:
         """Hang up. Records that the daemon has not confirmed are written to the store here, with patience."""
         self._flush()
         self._await_confirmations(0.05)
         self._disconnect()
-        deadline = time.monotonic() + _CLOSE_S
-        while self._unsent and time.monotonic() < deadline:
-            self._store_unsent()
-        if self._history is not None:
-            self._history.close()
-            self._history = None
+        self._journal.close()
         self._reap()
 
     # The conversation
@@ -257,15 +282,9 @@ class Client:
 
     def _hello(self) -> Message:
         """Return the greeting, with as many of the newest lines as fit: a new daemon continues from them."""
-        lines: deque[Message] = deque()
-        size = 0
-        for line in reversed(self._lines):
-            size += len(encode(line))
-            if size > _HELLO_BYTES:
-                break
-            lines.appendleft(line)
-        greeting = {"op": "hello", "session": self.session, "version": __version__}
-        return greeting | {"lines": list(lines), "last_record": self._last_record}
+        lines, last_record = self._journal.remembered(_HELLO_BYTES), self._journal.last_record
+        greeting = {"op": "hello", "session": self.session, "version": __version__, "environ": self._environ}
+        return greeting | {"lines": lines, "last_record": last_record}
 
     def _take(self, message: Message) -> Reply | None:
         """Act on one message of the daemon; return it when it answers the newest question."""
@@ -278,8 +297,29 @@ class Client:
         if op == "suggest":
             return self._reply(message)
         if op in ("record", "error"):
-            self._confirm(message.get("id"), stored=op == "record")
+            self._journal.confirm(message.get("id"), stored=op == "record")
+        if op in ("forget", "error"):
+            self._settle(message)
+        if op == "forgot":
+            self._forgot(message.get("commands"))
         return None
+
+    def _settle(self, message: Message) -> None:
+        """Let go of a request to forget that has been answered."""
+        for i in range(self._num_forgettings_sent):
+            if self._forgettings[i]["id"] == message.get("id"):
+                del self._forgettings[i]
+                self._num_forgettings_sent -= 1
+                self._problem = message.get("problem") or self._problem
+                if not message.get("forgotten"):  # else all sessions are told, this one too
+                    self._forgot(0)
+                return
+
+    def _forgot(self, num_commands: object) -> None:
+        if num_commands:
+            self._journal.let_go()
+        if self.on_forgotten is not None:
+            self.on_forgotten(num_commands if isinstance(num_commands, int) else 0)
 
     def _greet(self, version: str) -> None:
         """Ask a daemon of another version to make room for ours; once, so that two versions do not fight for ever."""
@@ -304,22 +344,6 @@ class Client:
                     suggestions.append(suggestion)
         return Reply(int(message["id"]), prefix, suggestions, self.state)
 
-    def _confirm(self, record_id: object, stored: bool) -> None:
-        """Forget a record that the daemon has stored, or will never take."""
-        for i in range(min(self._num_sent, len(self._unsent))):
-            line = self._unsent[i]
-            if line["id"] == record_id:
-                del self._unsent[i]
-                self._num_sent -= 1
-                self._last_record = line["id"]
-                if stored:
-                    self._remember(line)
-                return
-
-    def _remember(self, line: Message) -> None:
-        self._last_record = line["id"]
-        self._lines.append({key: line[key] for key in ("command", "cwd", "status")})
-
     # The socket
 
     def _read(self) -> list[Message]:
@@ -343,12 +367,14 @@ class Client:
         return messages
 
     def _flush(self) -> None:
-        """Send what the socket takes: records in order, then the newest question."""
+        """Send what the socket takes: records in order, what to forget, then the newest question."""
         while self._socket is not None:
             if not self._outbox:
-                if self._num_sent < len(self._unsent):
-                    self._outbox += encode(self._unsent[self._num_sent])
-                    self._num_sent += 1
+                if (record := self._journal.next_to_send()) is not None:
+                    self._outbox += encode(record)
+                elif self._num_forgettings_sent < len(self._forgettings):
+                    self._outbox += encode(self._forgettings[self._num_forgettings_sent])
+                    self._num_forgettings_sent += 1
                 elif self._question is not None and not self._question_sent:
                     self._outbox += encode(self._question)
                     self._question_sent = True
@@ -369,7 +395,8 @@ class Client:
         self._socket.close()
         self._socket = None
         self._outbox.clear()
-        self._num_sent = 0
+        self._journal.send_again()
+        self._num_forgettings_sent = 0
         self._question_sent = False
         self._next_connect = 0.0
         self.state = "offline"
@@ -382,42 +409,34 @@ class Client:
                     continue
             self._children.remove(pid)
 
-    # The store, when no daemon takes what must not be lost
-
-    def _open_history(self) -> History:
-        if self._history is None:
-            from typeahead.history import History  # here: a session with a daemon never needs SQLite
-
-            self._history = History(history_file(), timeout_s=0.05)
-        return self._history
-
     def _await_confirmations(self, timeout_s: float) -> None:
         """Give the daemon a moment to confirm the last records, so that leaving the shell opens no database."""
         deadline = time.monotonic() + timeout_s
-        while self._unsent and self._socket is not None and time.monotonic() < deadline:
+        while self._journal.unsent and self._socket is not None and time.monotonic() < deadline:
             for message in self._read():
                 self._take(message)
             time.sleep(0.001)
 
-    def _store_unsent(self) -> None:
-        """Write the records that no daemon has confirmed to the store, as far as another process lets us."""
-        while self._unsent and self._store(self._unsent[0]):
-            self._remember(self._unsent.popleft())
-            self._num_sent = max(0, self._num_sent - 1)
-        while len(self._unsent) > _MAX_KEPT_RECORDS:
-            self._unsent.popleft()
-            self._num_sent = max(0, self._num_sent - 1)
 
-    def _store(self, line: Message) -> bool:
-        """Write a record to the store; one that the daemon has stored too changes nothing. False: try again later."""
-        from typeahead.history import HistoryBusyError
+def _told(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a daemon may know of a shell's variables: where to look for programs and folders, and names."""
+    told: dict[str, str] = {}
+    room = _ENVIRON_BYTES
+    for name in (*(name for name in _ENVIRON_VALUES if name in environ), *environ):
+        value = environ[name] if name in _ENVIRON_VALUES else ""
+        size = len(encode({name: value}))
+        if name not in told and 0 < len(name) <= MAX_NAME and size <= room:
+            told[name] = value
+            room -= size
+    return told
 
-        fields = ("command", "cwd", "status", "started", "duration_s")
-        try:
-            self._open_history().add(session=self.session, **{name: line[name] for name in fields})
-        except HistoryBusyError as error:
-            self.problem = str(error)
-            return False
-        except HistoryError as error:
-            self.problem = str(error)
-        return True
+
+def _fitting(names: Iterable[str]) -> list[str]:
+    """Return as many names as one message can hold."""
+    fitting, room = [], _NAMES_BYTES - _ENVIRON_BYTES
+    for name in names:
+        size = len(encode({"": name}))
+        if 0 < len(name) <= MAX_NAME and size <= room:
+            fitting.append(name)
+            room -= size
+    return fitting

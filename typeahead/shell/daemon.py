@@ -18,17 +18,22 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typeahead import __version__, config
 from typeahead.errors import DaemonError, TypeaheadError
-from typeahead.shell.protocol import Message, history_file
+from typeahead.shell.protocol import Message
 from typeahead.shell.server import Server
 from typeahead.shell.store import Store
-from typeahead.shell.worker import Load, OpenSuggester, Suggester, log_error
+from typeahead.shell.worker import Load, Suggester, log_error
+
+if TYPE_CHECKING:
+    from typeahead.history import History
+    from typeahead.text.language_model import LanguageModel
 
 MAX_LOG_BYTES = 256 * 1024  # and one older file of the same size
 _LOCK_WAIT_S = 3.0  # for a predecessor that is just ending
@@ -62,7 +67,7 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         os.closerange(3, 1024)
     settings = config.load()
     path = Path(os.path.abspath(config.socket_path()))
-    store = Store(Path(os.path.abspath(history_file())))
+    store = Store(Path(os.path.abspath(config.history_file())))
     model = Path(os.path.abspath(config.shell_model()))
     os.umask(0o077)
     check_private(path.parent)
@@ -75,8 +80,8 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         listener = _listen(path)
         about: Message = {"model": str(model), "log": str(log_file) if log_file else None}
-        load = load or partial(load_suggesters, model, store.path, settings.text)
-        server = Server(listener, load, store, settings.daemon.idle_s, about)
+        load = load or partial(load_model, model, store.path, settings.text)
+        server = Server(listener, load, store, model, settings.daemon.idle_s, about)
         _stop_on_signals(server)
         _log.info("version %s, process %d, listening on %s", __version__, os.getpid(), path)
         ended = server.run()
@@ -176,7 +181,7 @@ def _stop_on_signals(server: Server) -> None:
 
 def _open_log() -> Path | None:
     """Send the log to a file of bounded size in the state folder; without one (disk full) there is none."""
-    path = config._platform_dir("log") / "daemon.log"
+    path = config.log_dir() / "daemon.log"
     root = logging.getLogger("typeahead")
     root.setLevel(logging.INFO)
     root.propagate = False
@@ -196,8 +201,48 @@ def _open_log() -> Path | None:
 # The model
 
 
-def load_suggesters(model: Path, history: Path, settings: config.TextConfig) -> OpenSuggester:
-    """Load the weights at ``model``, compile its kernels and return what opens a session's suggester.
+class TextModel:
+    """What all sessions share: the weights, and the lines of the store.
+
+    Parameters
+    ----------
+    language_model : LanguageModel
+        The weights as they were trained.
+    history : path
+        The store.
+    settings : TextConfig
+        How to suggest.
+    """
+
+    def __init__(self, language_model: LanguageModel, history: Path, settings: config.TextConfig) -> None:
+        self._language_model = language_model
+        self._history = history
+        self._settings = settings
+
+    def open(self, session: str) -> Suggester:
+        """Begin a session."""
+        from typeahead.history import History
+        from typeahead.text.suggester import Suggester as TextSuggester
+
+        lines: list[str] = []
+        if self._history.exists():
+            try:
+                with closing(History(self._history)) as store:
+                    lines = store.recent(_RECALLED_LINES, without=session, found_only=True)
+            except TypeaheadError as error:
+                log_error("a session starts without the history", error)
+        return TextSuggester(self._language_model, lines, self._settings)
+
+    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Tell a session what its shell knows besides the file system."""
+
+    def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
+        """Learn what the store has and the user's weights have not heard of; return how many events."""
+        return 0
+
+
+def load_model(weights: Path, history: Path, settings: config.TextConfig) -> TextModel:
+    """Load the weights, compile their kernels and return what opens sessions and learns.
 
     Raises
     ------
@@ -206,7 +251,7 @@ def load_suggesters(model: Path, history: Path, settings: config.TextConfig) -> 
     """
     own_cache = prepare_kernel_cache()
     try:
-        return _open_suggesters(model, history, settings)
+        return _load_model(weights, history, settings)
     except TypeaheadError:
         raise
     except Exception as error:
@@ -216,41 +261,23 @@ def load_suggesters(model: Path, history: Path, settings: config.TextConfig) -> 
         log_error("trying again without the compiled kernels", error)
         shutil.rmtree(own_cache, ignore_errors=True)
         own_cache.mkdir(mode=0o700, exist_ok=True)
-        return _open_suggesters(model, history, settings)
+        return _load_model(weights, history, settings)
 
 
-def _open_suggesters(model: Path, history: Path, settings: config.TextConfig) -> OpenSuggester:
+def _load_model(weights: Path, history: Path, settings: config.TextConfig) -> TextModel:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # steps of one line are too small to share
-    from typeahead.history import History
-
     with _without_scipy():
-        from typeahead.text import suggester as text
         from typeahead.text.language_model import LanguageModel
 
-        language_model = LanguageModel.load(model)
-        first = text.Suggester(language_model, settings=settings)
+        model = TextModel(LanguageModel.load(weights), history, settings)
+        first = model.open("")
         first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
         first.record("git status")
         first.suggest("", None, 5)
     gc.collect()
     gc.freeze()  # a compiler's worth of objects that stay for good; looking through them would hold an answer up
-
-    def open_suggester(session: str) -> Suggester:
-        lines: list[str] = []
-        if not history.exists():
-            return text.Suggester(language_model, lines, settings)
-        try:
-            store = History(history)
-            try:
-                lines = store.recent(_RECALLED_LINES, without=session, found_only=True)
-            finally:
-                store.close()
-        except TypeaheadError as error:
-            log_error("a session starts without the history", error)
-        return text.Suggester(language_model, lines, settings)
-
-    return open_suggester
+    return model
 
 
 @contextmanager

@@ -7,13 +7,23 @@ and the connection stays.
 ======== ============================================ ==============================================================
 op       request                                      reply
 ======== ============================================ ==============================================================
-hello    session, lines, last_record                  version, pid, state; ``lines`` are the session's earlier ones
+hello    session, lines, last_record, names, environ  version, pid, state; ``lines`` are the session's earlier ones
+names    names, environ                               names: how many; what the session's shell knows replaces what
+                                                      it knew (``names``: aliases, functions, builtins; ``environ``:
+                                                      PATH, HOME, CDPATH and the mere names of other variables)
 suggest  prefix, cwd, n, wait                         prefix, state, suggestions [{text, source, log_prob}]; null when
                                                       a newer question of the session came; ``wait`` for the model
-record   command, cwd, status, started, duration_s    stored
+record   command, cwd, status, started, duration_s,   stored, secrets: the kinds that were found in the line and
+         use {characters, keys, shown, accepted,      replaced before anything was kept of it
+         accepted_characters, latencies_ms}
+why      prefix, cwd, n, wait                         prefix, state, reasons [{text, source, probability, worth,
+                                                      features {name: number}, shown, rejected}]
+forget   pattern, last, since or exact                forgotten: lines removed; commands: distinct ones among them
 status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
+stats                                                 version, state, learnt, learning, questions, latency_ms
 stop                                                  nothing more; the daemon ends
 state    (sent unasked to whoever has said hello)     state
+forgot   (sent unasked to whoever has said hello)     commands: whoever remembers lines should let go of them
 ======== ============================================ ==============================================================
 
 ``session`` may stand in any request; by default it is the one of the hello. ``state`` is "loading" or "failed" (the
@@ -36,9 +46,12 @@ from typeahead.errors import DaemonError
 
 MAX_LINE_BYTES = 64 * 1024  # of one message with its newline, either way
 MAX_PREFIX = 4096  # characters; nobody wants a longer line completed
+MAX_NAME = 255  # characters of an alias, a function or a variable
 
 Message = dict[str, Any]
 
+# Telling to forget something would otherwise be remembered, with what it names.
+_FORGETTING = re.compile(r"(?:\S*/)?typeahead\s+(?:--debug\s+)?forget\b")
 # C0, DEL, C1; line and paragraph separators and what reverses the direction of writing; surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -62,6 +75,11 @@ def is_safe(text: str) -> bool:
     is rejected, never mended. Nor may it hold half a character, or what makes a line read other than it runs.
     """
     return _UNSAFE.search(text) is None
+
+
+def is_private(command: str) -> bool:
+    """Return whether a line that has been run leaves no trace: blank, begun with a space, or a telling to forget."""
+    return command.startswith(" ") or not command.strip() or _FORGETTING.match(command) is not None
 
 
 def encode(message: Message) -> bytes:
@@ -126,12 +144,63 @@ def line_fields(message: Any) -> Message:
         "status": _number(message, "status", whole=True),
         "started": _number(message, "started"),
         "duration_s": _number(message, "duration_s"),
+        "use": use_fields(message.get("use")),
     }
 
 
-def history_file() -> Path:
-    """Return the path of the store of past commands."""
-    return config.data_dir() / "history.sqlite"
+USE_COUNTS = ("characters", "keys", "shown", "accepted", "accepted_characters")
+_MAX_LATENCIES = 2000  # of one line
+
+
+def use_fields(use: Any) -> Message | None:
+    """Return how a line was typed: counts, and the milliseconds that suggestions took; ``None`` if that is not told."""
+    if use is None:
+        return None
+    if not isinstance(use, dict):
+        raise MalformedError("use must be an object")
+    counts = {name: _number(use, name, whole=True) or 0 for name in USE_COUNTS}
+    latencies = use.get("latencies_ms") or []
+    if not isinstance(latencies, list) or len(latencies) > _MAX_LATENCIES:
+        raise MalformedError(f"latencies_ms must be a list of at most {_MAX_LATENCIES} numbers")
+    latencies_ms = tuple(_number({"latencies_ms": one}, "latencies_ms") for one in latencies)
+    if min(counts.values()) < 0 or any(one is None or one < 0 for one in latencies_ms):
+        raise MalformedError("use must hold no negative and no missing number")
+    return {**counts, "latencies_ms": latencies_ms}
+
+
+def surroundings_fields(message: Message) -> tuple[list[str] | None, dict[str, str] | None]:
+    """Return the names that a session's shell knows and its environment; ``None`` for what is left out."""
+    names, environ = message.get("names"), message.get("environ")
+    if names is not None and not (isinstance(names, list) and all(map(_is_name, names))):
+        raise MalformedError(f"names must be a list of texts of at most {MAX_NAME} characters")
+    if environ is not None and not (
+        isinstance(environ, dict) and all(map(_is_name, environ)) and all(isinstance(v, str) for v in environ.values())
+    ):
+        raise MalformedError("environ must map names to texts")
+    return names, environ
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME
+
+
+def forget_fields(message: Message) -> Message:
+    """Return what is to be forgotten, as `typeahead.history.History.forget` takes it."""
+    fields: Message = {
+        "pattern": text_field(message, "pattern", MAX_LINE_BYTES, default=None),
+        "last": _number(message, "last", whole=True) or 0,
+        "since": _number(message, "since"),
+        "exact": text_field(message, "exact", MAX_LINE_BYTES, default=None),
+    }
+    if fields["last"] < 0 or fields["pattern"] == "" or fields["exact"] == "":
+        raise MalformedError("last must not be negative, pattern and exact not empty")
+    given = {name: value for name, value in fields.items() if value is not None and (name != "last" or value)}
+    if len(given) != 1:
+        raise MalformedError("forget needs one of pattern, last, since and exact")
+    return given
+
+
+history_file = config.history_file
 
 
 def peer_uid(connection: socket.socket) -> int | None:

@@ -1,7 +1,8 @@
 """The daemon's loop: connections in, answers out; nothing in it waits for the model.
 
-One thread with a selector reads requests and answers them from the history, or hands them to the model's thread
-(`typeahead.shell.worker`) and sends its answers on. See `typeahead.shell.protocol` for what is said.
+One thread reads requests and answers them from the history, or hands them to the model's thread
+(`typeahead.shell.worker`) and sends its answers on; a third learns and forgets (`typeahead.shell.learner`). What is
+secret in a line is replaced here, before anything else sees the line. See `typeahead.shell.protocol` for what is said.
 """
 
 from __future__ import annotations
@@ -9,50 +10,42 @@ from __future__ import annotations
 import logging
 import math
 import os
-import selectors
 import socket
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from typeahead import __version__
+from typeahead import __version__, secrets
+from typeahead.shell.connections import Connection, Connections
+from typeahead.shell.figures import quantiles
+from typeahead.shell.learner import Forgetting, Forgotten, Learner
 from typeahead.shell.protocol import (
-    MAX_LINE_BYTES,
     MAX_PREFIX,
     MalformedError,
     Message,
     decode,
-    encode,
+    forget_fields,
+    is_private,
     is_safe,
     line_fields,
-    peer_uid,
+    surroundings_fields,
     text_field,
 )
 from typeahead.shell.store import BUSY_RETRY_S, Store
-from typeahead.shell.worker import Answer, Load, Question, Worker, log_error
+from typeahead.shell.worker import Answer, Load, Question, Reason, Worker, log_error
 
-MAX_CONNECTIONS = 200
 MAX_SESSIONS = 64  # kept, the least recently used of those nobody is connected to go first
 MAX_SUGGESTIONS = 50
-_MAX_OUTBOX_BYTES = 1 << 20  # of a client that does not read; beyond, it is hung up on
 _MAX_SESSION_NAME = 200
 _MAX_ID = 100
-_CHECK_S = 5.0  # between looks at idleness and at the socket's file
+_CHECK_S = 5.0  # between looks at idleness, at the socket's file and at weights that could not be loaded
+_CONTEXT_LINES = 200  # of a session, from which it goes on in another model
+_NUM_LATENCIES = 1000  # newest, for "stats"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class _Connection:
-    socket: socket.socket
-    inbox: bytearray = field(default_factory=bytearray)
-    outbox: bytearray = field(default_factory=bytearray)
-    skipping: bool = False  # inside a line that was too long
-    greeted: bool = False
-    session: str = ""  # "" is replaced by a private one
 
 
 @dataclass
@@ -72,66 +65,67 @@ class Server:
         Loads the model, in the worker's thread.
     store : Store
         Past commands.
+    weights : path
+        Where the model comes from: loaded again when another file stands there.
     idle_s : float
         Ends after so many seconds without a connection.
     about : dict
         More to tell in answer to "status".
     """
 
-    def __init__(self, listener: socket.socket, load: Load, store: Store, idle_s: float, about: Message) -> None:
+    def __init__(
+        self, listener: socket.socket, load: Load, store: Store, weights: Path, idle_s: float, about: Message
+    ) -> None:
         self.stopping: str | None = None  # why
-        self._listener = listener
         self._path = Path(listener.getsockname())
         self._identity = _identity(self._path)
         self._store = store
+        self._weights, self._loaded = weights, _version_of(weights)
+        self._next_look = 0.0  # at the weights
         self._idle_s = idle_s
         self._about = about
         self._began = self._last_active = time.monotonic()
-        self._connections: set[_Connection] = set()
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._operations: dict[str, Callable[[_Connection, Message], Message | None]] = {
+        self._forgettings: deque[Forgetting] = deque()  # that wait for records before them to be stored
+        self._num_questions = 0
+        self._latencies_ms: deque[float] = deque(maxlen=_NUM_LATENCIES)
+        self._operations: dict[str, Callable[[Connection, Message], Message | None]] = {
             "hello": self._hello,
+            "names": self._names,
             "suggest": self._suggest,
+            "why": self._why,
             "record": self._record,
+            "forget": self._forget,
             "status": self._status,
             "ping": self._status,
+            "stats": self._stats,
             "stop": self._stop,
         }
-        self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = socket.socketpair()
-        for end in (listener, self._woken, self._waker):
-            end.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        self._worker = Worker(load, self.wake)
+        self._connections = Connections(listener, self._handle, lambda connection: self._bind(connection, ""))
+        self._learner = Learner(store.path, self.wake)
+        self._worker = Worker(load, self.wake, self._learner.teach)
         self._told = self._worker.state
 
     @property
     def wake_fd(self) -> int:
         """A file descriptor to which `signal.set_wakeup_fd` may write."""
-        return self._waker.fileno()
+        return self._connections.wake_fd
 
     def wake(self) -> None:
-        """Make the loop look at `stopping` and at the worker's answers; from any thread."""
-        with suppress(OSError):  # full: it will wake anyway; closed: it has ended
-            self._waker.send(b"\0")
+        """Make the loop look at `stopping` and at what its threads have done; from any thread."""
+        self._connections.wake()
 
     def run(self) -> bool:
-        """Serve; return whether the model's thread has ended too."""
+        """Serve; return whether the other threads have ended too."""
         self._worker.start()
+        self._learner.start()
         try:
             while self.stopping is None:
-                timeout_s = BUSY_RETRY_S if self._store.num_waiting else min(_CHECK_S, self._idle_s)
-                for key, events in self._selector.select(timeout_s):
-                    if key.fileobj is self._listener:
-                        self._accept()
-                    elif key.fileobj is self._woken:
-                        with suppress(BlockingIOError):
-                            self._woken.recv(4096)
-                    else:
-                        self._serve(key.data, events)
+                self._connections.work(BUSY_RETRY_S if self._store.num_waiting else min(_CHECK_S, self._idle_s))
                 self._send_answers()
                 self._store.work()
+                self._send_forgotten()
+                self._check_weights()
                 self._check_idle()
         finally:
             ended = self._close()
@@ -141,73 +135,39 @@ class Server:
         if self._identity == _identity(self._path):  # only our own: a successor may have bound the name already
             with suppress(OSError):
                 self._path.unlink()
-        self._listener.close()
+        self._connections.stop_listening()
         ended = self._worker.stop(timeout_s=0.5)
+        ended = self._learner.stop(timeout_s=1.0) and ended
         self._store.close()
-        for connection in list(self._connections):  # last: who asked us to stop waits for it
-            connection.socket.settimeout(0.2)
-            with suppress(OSError):
-                connection.socket.sendall(connection.outbox)
-            self._hang_up(connection)
-        self._selector.close()
-        self._woken.close()
-        self._waker.close()
+        self._connections.close()  # last: who asked us to stop waits for it
         return ended
 
     def _check_idle(self) -> None:
-        if self._connections:
+        if len(self._connections):
             self._last_active = time.monotonic()
         elif self._identity != _identity(self._path):
             self.stopping = "the socket's file has gone"
         elif time.monotonic() - self._last_active >= self._idle_s:
             self.stopping = "idle"
 
-    # Connections
+    def _check_weights(self, now: bool = False) -> None:
+        """Load the model again when its file has changed: where loading failed, soon; else at a greeting (``now``)."""
+        state = self._worker.state
+        if state == "loading" or (not now and (state == "warm" or time.monotonic() < self._next_look)):
+            return
+        self._next_look = time.monotonic() + _CHECK_S
+        version = _version_of(self._weights)
+        if version != self._loaded and version is not None:
+            self._loaded = version
+            _log.info("%s has changed", self._weights)
+            self._learner.teach(None)
+            self._worker.reload(self._context())
 
-    def _accept(self) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:
-            return
-        if peer_uid(accepted) not in (None, os.getuid()) or len(self._connections) >= MAX_CONNECTIONS:
-            accepted.close()
-            return
-        accepted.setblocking(False)
-        connection = _Connection(accepted)
-        self._connections.add(connection)
-        self._selector.register(accepted, selectors.EVENT_READ, connection)
+    def _context(self) -> dict[str, list[Message]]:
+        """Return the lines of each session that are in the store, oldest first."""
+        return {name: self._store.of_session(name, _CONTEXT_LINES) for name in self._sessions if name[0] != "\0"}
 
-    def _serve(self, connection: _Connection, events: int) -> None:
-        if connection not in self._connections:  # hung up on a moment ago
-            return
-        if events & selectors.EVENT_WRITE:
-            self._flush(connection)
-        if not events & selectors.EVENT_READ:
-            return
-        try:
-            data = connection.socket.recv(MAX_LINE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._hang_up(connection)
-            return
-        connection.inbox += data
-        *lines, rest = bytes(connection.inbox).split(b"\n")
-        connection.inbox = bytearray(rest)
-        for line in lines:
-            if connection.skipping:
-                connection.skipping = False
-            elif line.strip() and connection in self._connections:
-                self._handle(connection, line)
-        if len(connection.inbox) >= MAX_LINE_BYTES:
-            if not connection.skipping:
-                self._send(connection, {"op": "error", "id": None, "error": f"a line over {MAX_LINE_BYTES} bytes"})
-            connection.skipping = True
-            connection.inbox.clear()
-
-    def _handle(self, connection: _Connection, line: bytes) -> None:
+    def _handle(self, connection: Connection, line: bytes) -> None:
         message: Message = {}
         try:
             message = decode(line)
@@ -224,40 +184,11 @@ class Server:
             log_error("a request failed", error)
             reply = {"op": "error", "error": "a bug; the daemon's log says where"}
         if reply is not None:
-            self._send(connection, {"op": message.get("op"), "id": message.get("id"), **reply})
-
-    def _send(self, connection: _Connection, message: Message) -> None:
-        line = encode(message)
-        while len(line) > MAX_LINE_BYTES and message.get("suggestions"):
-            message["suggestions"].pop()
-            line = encode(message)
-        connection.outbox += line
-        self._flush(connection)
-
-    def _flush(self, connection: _Connection) -> None:
-        if connection not in self._connections:
-            return
-        try:
-            while connection.outbox:
-                del connection.outbox[: connection.socket.send(connection.outbox)]
-        except BlockingIOError:
-            if len(connection.outbox) > _MAX_OUTBOX_BYTES:
-                self._hang_up(connection)
-                return
-        except OSError:
-            connection.outbox.clear()  # it has gone, but what it said before may still be unread: records, perhaps
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outbox else 0)
-        self._selector.modify(connection.socket, events, connection)
-
-    def _hang_up(self, connection: _Connection) -> None:
-        self._connections.discard(connection)
-        self._selector.unregister(connection.socket)
-        connection.socket.close()
-        self._bind(connection, "")
+            self._connections.send(connection, {"op": message.get("op"), "id": message.get("id"), **reply})
 
     # Sessions
 
-    def _session(self, connection: _Connection, message: Message) -> str:
+    def _session(self, connection: Connection, message: Message) -> str:
         """Return the name of the session a request speaks of, made known if it is new."""
         name = text_field(message, "session", _MAX_SESSION_NAME, default=connection.session) or f"\0{id(connection)}"
         if not connection.session:
@@ -268,32 +199,33 @@ class Server:
             unused = (other for other, session in self._sessions.items() if not session.connections and other != name)
             oldest = next(unused, None)
             if oldest is not None:
-                self._forget(oldest)
+                self._drop(oldest)
         return name
 
-    def _bind(self, connection: _Connection, name: str) -> None:
+    def _bind(self, connection: Connection, name: str) -> None:
         """Make ``name`` the connection's own session; "" for none."""
         left = self._sessions.get(connection.session)
         if left is not None:
             left.connections -= 1
             if connection.session.startswith("\0"):  # nobody can come back to it
-                self._forget(connection.session)
+                self._drop(connection.session)
         connection.session = name
         if name:
             self._sessions.setdefault(name, _Session()).connections += 1
 
-    def _forget(self, name: str) -> None:
+    def _drop(self, name: str) -> None:
         del self._sessions[name]
         self._worker.close(name)
 
     # Operations: each returns its reply, or None when that comes later
 
-    def _hello(self, connection: _Connection, message: Message) -> Message:
+    def _hello(self, connection: Connection, message: Message) -> Message:
         lines = message.get("lines", [])
         last_record = message.get("last_record", 0)
         if not isinstance(lines, list) or type(last_record) is not int:
             raise MalformedError("lines must be a list and last_record a whole number")
-        earlier = [line for line in map(line_fields, lines) if not line["command"].startswith(" ")]
+        earlier = [_without_secrets(line)[0] for line in map(line_fields, lines) if not is_private(line["command"])]
+        names, environ = surroundings_fields(message)
         known = message.get("session") in self._sessions
         name = self._session(connection, message)
         if connection.session != name:
@@ -301,92 +233,183 @@ class Server:
         if not known:
             self._sessions[name].last_record = last_record
             self._worker.open(name, earlier)
+        if names is not None or environ is not None:
+            self._worker.surround(name, names, environ)
         connection.greeted = True
+        self._check_weights(now=True)
+        self._learner.catch_up()  # other processes may have stored something
         return {"version": __version__, "pid": os.getpid(), "state": self._worker.state}
 
-    def _suggest(self, connection: _Connection, message: Message) -> Message | None:
+    def _names(self, connection: Connection, message: Message) -> Message:
+        names, environ = surroundings_fields(message)
+        self._worker.surround(self._session(connection, message), names, environ)
+        return {"names": len(names or ())}
+
+    def _suggest(self, connection: Connection, message: Message) -> Message | None:
+        return self._ask(self._question(connection, message, default_n=1), message.get("wait") is True)
+
+    def _why(self, connection: Connection, message: Message) -> Message | None:
+        return self._ask(self._question(connection, message, default_n=10, why=True), message.get("wait") is True)
+
+    def _question(self, connection: Connection, message: Message, default_n: int, why: bool = False) -> Question:
         prefix = text_field(message, "prefix", MAX_PREFIX)
         cwd = text_field(message, "cwd", MAX_PREFIX, default=None)
-        n = message.get("n", 1)
+        n = message.get("n", default_n)
         if type(n) is not int or not 1 <= n <= MAX_SUGGESTIONS:
             raise MalformedError(f"n must be a whole number from 1 to {MAX_SUGGESTIONS}")
         name = self._session(connection, message)
-        question = Question((connection, message.get("id")), message.get("id"), name, prefix, cwd, n)
-        if self._worker.state == "warm" or (message.get("wait") is True and self._worker.state == "loading"):
+        return Question((connection, message.get("id")), message.get("id"), name, prefix, cwd, n, why)
+
+    def _ask(self, question: Question, wait: bool) -> Message | None:
+        """Hand a question to the model; where it is not there (nor waited for), the history answers."""
+        if self._worker.state == "warm" or (wait and self._worker.state == "loading"):
             self._worker.ask(question)
             return None
-        return self._from_history(prefix, n)
+        return self._without_model(question)
 
-    def _from_history(self, prefix: str, n: int) -> Message:
-        lines = self._store.newest(prefix, n)
-        suggestions = [{"text": line, "source": "history", "log_prob": None} for line in lines]
-        reply: Message = {"prefix": prefix, "state": self._worker.state, "suggestions": suggestions}
+    def _without_model(self, question: Question) -> Message:
+        reply: Message = {"prefix": question.prefix, "state": self._worker.state}
+        if question.why:
+            reply["reasons"] = []
+        else:
+            lines = self._store.newest(question.prefix, question.n)
+            reply["suggestions"] = [{"text": line, "source": "history", "log_prob": None} for line in lines]
         return reply | ({"problem": self._worker.problem} if self._worker.state == "failed" else {})
 
-    def _record(self, connection: _Connection, message: Message) -> Message | None:
-        line = line_fields(message)
+    def _record(self, connection: Connection, message: Message) -> Message | None:
+        line, kinds = _without_secrets(line_fields(message))
         name = self._session(connection, message)
         session = self._sessions[name]
         record_id = message.get("id")
+        private = is_private(line["command"])
         # A client sends again what it has had no answer to; the suggester must not hear it twice.
         heard = connection.greeted and type(record_id) is int and record_id <= session.last_record
-        if not heard and not line["command"].startswith(" "):
+        if not heard and not private:
             self._worker.record(name, line)
         if connection.greeted and type(record_id) is int:
             session.last_record = max(session.last_record, record_id)
+        if private:
+            return {"stored": True, "secrets": []}
 
         def done(problem: str | None) -> None:
-            outcome = {"stored": problem is None} | ({"problem": problem} if problem else {})
-            self._send(connection, {"op": "record", "id": record_id, **outcome})
+            outcome = {"stored": problem is None, "secrets": kinds} | ({"problem": problem} if problem else {})
+            self._connections.send(connection, {"op": "record", "id": record_id, **outcome})
+            if problem is None:
+                self._learner.catch_up()
 
         self._store.add("" if name.startswith("\0") else name, line, done)
         return None
 
-    def _status(self, connection: _Connection, message: Message) -> Message:
+    def _forget(self, connection: Connection, message: Message) -> None:
+        criteria = forget_fields(message)
+        self._session(connection, message)
+        self._forgettings.append(Forgetting((connection, message.get("id")), criteria))
+
+    def _status(self, connection: Connection, message: Message) -> Message:
         return {
             "version": __version__,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._began, 3),
             "state": self._worker.state,
-            "problem": self._worker.problem or self._store.problem,
+            "problem": self._worker.problem or self._store.problem or self._learner.problem,
             "load_s": self._worker.load_s,
             "memory_bytes": _memory_bytes(),
             "sessions": len(self._sessions),
             "connections": len(self._connections) - 1,  # but for the one that asks
+            "learnt": self._learner.learnt,
+            "learning": self._learner.learning,
             "socket": str(self._path),
             "history": str(self._store.path),
             **self._about,
         }
 
-    def _stop(self, connection: _Connection, message: Message) -> Message:
+    def _stats(self, connection: Connection, message: Message) -> Message:
+        return {
+            "version": __version__,
+            "state": self._worker.state,
+            "learnt": self._learner.learnt,
+            "learning": self._learner.learning,
+            "questions": self._num_questions,
+            "latency_ms": quantiles(sorted(self._latencies_ms)),
+        }
+
+    def _stop(self, connection: Connection, message: Message) -> Message:
         self.stopping = "asked to"
         return {"pid": os.getpid()}
 
-    # The worker's answers
+    # What the other threads have done
 
     def _send_answers(self) -> None:
         for answer in self._worker.collect():
             connection, question_id = answer.question.asker
-            self._send(connection, {"op": "suggest", "id": question_id, **self._completed(answer)})
+            op = "why" if answer.question.why else "suggest"
+            self._connections.send(connection, {"op": op, "id": question_id, **self._completed(answer)})
         if self._told != self._worker.state:
             self._told = self._worker.state
             _log.info("the model is %s%s", self._told, f": {self._worker.problem}" if self._worker.problem else "")
-            for connection in list(self._connections):
-                if connection.greeted:
-                    self._send(connection, {"op": "state", "state": self._told})
+            self._tell_all({"op": "state", "state": self._told})
 
     def _completed(self, answer: Answer) -> Message:
-        prefix, n = answer.question.prefix, answer.question.n
+        question = answer.question
         if answer.completions is None:
-            return {"prefix": prefix, "state": self._worker.state, "suggestions": None}
+            nothing = {"reasons": None} if question.why else {"suggestions": None}
+            return {"prefix": question.prefix, "state": self._worker.state, **nothing}
         if self._worker.state != "warm":
-            return self._from_history(prefix, n)
+            return self._without_model(question)
+        reply = {"prefix": question.prefix, "state": "warm"}
+        if question.why:
+            return reply | {"reasons": [_row(reason) for reason in answer.reasons]}
+        self._num_questions += 1
+        self._latencies_ms.append(round(1000 * (time.monotonic() - question.asked), 3))
         suggestions = [
             {"text": one.text, "source": one.source, "log_prob": float(one.log_prob)}
             for one in answer.completions
-            if one.text.startswith(prefix) and is_safe(one.text) and math.isfinite(one.log_prob)
+            if one.text.startswith(question.prefix) and is_safe(one.text) and math.isfinite(one.log_prob)
         ]
-        return {"prefix": prefix, "state": "warm", "suggestions": suggestions}
+        return reply | {"suggestions": suggestions}
+
+    def _send_forgotten(self) -> None:
+        while self._forgettings and not self._store.num_waiting:
+            self._learner.forget(self._forgettings.popleft())
+        for outcome in self._learner.collect():
+            if outcome.commands:
+                self._worker.reopen(self._context())
+                self._tell_all({"op": "forgot", "commands": len(set(outcome.commands))})
+            connection, request_id = outcome.request.asker
+            self._connections.send(connection, {"op": "forget", "id": request_id, **_summary(outcome)})
+
+    def _tell_all(self, message: Message) -> None:
+        for connection in self._connections:
+            if connection.greeted:
+                self._connections.send(connection, message)
+
+
+def _without_secrets(line: Message) -> tuple[Message, list[str]]:
+    """Return a line with each secret in it replaced, and the kinds that were found."""
+    command, kinds = secrets.redact(line["command"])
+    return {**line, "command": command}, kinds
+
+
+def _row(reason: Reason) -> Message:
+    """Return a reason as it is sent; what is not finite has no number in JSON."""
+    numbers = {"probability": reason.probability, "worth": reason.worth}
+    return {
+        "text": reason.text,
+        "source": reason.source,
+        **{name: _finite(value) for name, value in numbers.items()},
+        "features": {name: _finite(value) for name, value in reason.features.items()},
+        "shown": bool(reason.shown),
+        "rejected": reason.rejected,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _summary(outcome: Forgotten) -> Message:
+    reply: Message = {"forgotten": len(outcome.commands), "commands": len(set(outcome.commands))}
+    return reply | ({"problem": outcome.problem} if outcome.problem else {})
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -395,6 +418,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_dev, info.st_ino
+
+
+def _version_of(weights: Path) -> tuple[int, int] | None:
+    """Return what changes when another file is put there."""
+    try:
+        info = weights.stat()
+    except OSError:
+        return None
+    return info.st_mtime_ns, info.st_size
 
 
 def _memory_bytes() -> int:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from typeahead.errors import HistoryError
-from typeahead.history import History, HistoryBusyError
+from typeahead.history import History, HistoryBusyError, Use
 from typeahead.shell.protocol import Message, is_safe
 
 BUSY_RETRY_S = 0.2  # between attempts while another process writes
+_SPARE_LINES = 8  # read in place of those that must not be proposed
 _REOPEN_S = 5.0  # between attempts to open a file that could not be opened
 
 _log = logging.getLogger(__name__)
@@ -25,10 +26,13 @@ class Store:
     ----------
     path : path
         The SQLite file.
+    may_suggest : callable, optional
+        Whether a line may be proposed to somebody who has typed a prefix.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, may_suggest: Callable[[str, str], bool] = lambda line, prefix: True) -> None:
         self.path = path
+        self._may_suggest = may_suggest
         self.problem: str | None = None  # why nothing can be stored, in one line
         self._history: History | None = None
         self._identity: tuple[int, int] | None = None
@@ -46,11 +50,23 @@ class Store:
         if history is None or not prefix:  # at the empty prompt the last line is no proposal
             return []
         try:
-            lines = history.newest(prefix, n + 1, single_line=True)
+            lines = history.newest(prefix, n + _SPARE_LINES, single_line=True, worked=True)
         except HistoryError as error:
             self._fail(error)
             return []
-        return [line for line in lines if line != prefix and is_safe(line)][:n]
+        return [line for line in lines if line != prefix and is_safe(line) and self._may_suggest(line, prefix)][:n]
+
+    def of_session(self, session: str, n: int) -> list[Message]:
+        """Return the last ``n`` lines of a session, oldest first."""
+        history = self._open()
+        if history is None:
+            return []
+        try:
+            events = history.latest(n, session=session)
+        except HistoryError as error:
+            self._fail(error)
+            return []
+        return [{"command": one.command, "cwd": one.cwd, "status": one.status} for one in reversed(events)]
 
     def add(self, session: str, line: Message, done: Callable[[str | None], None]) -> None:
         """Store a line; ``done`` is called, now or later, with ``None`` or with why that is impossible."""
@@ -74,6 +90,7 @@ class Store:
                         session=session,
                         started=line["started"],
                         duration_s=line["duration_s"],
+                        use=None if line["use"] is None else Use(**line["use"]),
                     )
             except HistoryBusyError:
                 return

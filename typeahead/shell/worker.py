@@ -12,11 +12,12 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from typeahead.errors import TypeaheadError
+from typeahead.history import History
 from typeahead.shell.protocol import Message
 
 _MAX_ORDERS = 4096  # waiting while the model loads; beyond, the oldest lines are not learned from
@@ -36,20 +37,60 @@ class Completion(Protocol):
     def log_prob(self) -> float: ...  # noqa: D102
 
 
+class Reason(Protocol):
+    """Why something is suggested or not; `typeahead.text.suggester.Reason` is one."""
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def probability(self) -> float: ...  # noqa: D102
+    @property
+    def worth(self) -> float: ...  # noqa: D102
+    @property
+    def features(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def shown(self) -> bool: ...  # noqa: D102
+    @property
+    def rejected(self) -> str: ...  # noqa: D102
+
+
 class Suggester(Protocol):
     """What the daemon needs of one session's model; `typeahead.text.suggester.Suggester` has it."""
 
     def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> Sequence[Completion]: ...  # noqa: D102
     def record(self, command: str, cwd: str | None = None, exit_status: int | None = 0) -> None: ...  # noqa: D102
+    def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> Sequence[Reason]: ...  # noqa: D102
 
 
-OpenSuggester = Callable[[str], Suggester]  # of a session's name
-Load = Callable[[], OpenSuggester]  # slow: imports, compiles, reads weights
+class Model(Protocol):
+    """What the thread loads; `typeahead.shell.daemon.TextModel` is one."""
+
+    def open(self, session: str) -> Suggester:
+        """Begin a session."""
+
+    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Tell a session what its shell knows besides the file system."""
+
+    def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
+        """Learn what the store has and the model does not know; return how many events. In the learner's thread."""
+
+
+Load = Callable[[], Model]  # slow: imports, compiles, reads weights
+
+
+@dataclass
+class Surroundings:
+    """What a session's shell has told of itself."""
+
+    names: Sequence[str] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One request for suggestions; ``asker`` is the loop's own note of whom to answer."""
+    """One request for suggestions, or for the reasons of them; ``asker`` is the loop's own note of whom to answer."""
 
     asker: Any
     id: Any
@@ -57,6 +98,8 @@ class Question:
     prefix: str
     cwd: str | None
     n: int
+    why: bool = False
+    asked: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -65,6 +108,7 @@ class Answer:
 
     question: Question
     completions: Sequence[Completion] | None
+    reasons: Sequence[Reason] = ()
 
 
 class Worker:
@@ -73,23 +117,27 @@ class Worker:
     Parameters
     ----------
     load : callable
-        Called once in the thread; returns what opens a session's suggester.
+        Called in the thread, again for `reload`; returns what opens a session's suggester.
     wake : callable
         Called from the thread when there are answers to collect or `state` has changed.
+    on_load : callable
+        Called from the thread with what was loaded.
     """
 
-    def __init__(self, load: Load, wake: Callable[[], object]) -> None:
+    def __init__(self, load: Load, wake: Callable[[], object], on_load: Callable[[Model], object]) -> None:
         self.state = "loading"  # then "warm" or "failed"
         self.problem: str | None = None  # why it failed, in one line
         self.load_s: float | None = None
         self._load = load
         self._wake = wake
-        self._suggesters: dict[str, Suggester] = {}  # the thread's own
+        self._on_load = on_load
+        self._suggesters: dict[str, Suggester] = {}  # the thread's own, as is the next
+        self._surroundings: dict[str, Surroundings] = {}
         self._orders: deque[Callable[[], None] | Question] = deque()
         self._answers: deque[Answer] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._open: OpenSuggester | None = None
+        self._model: Model | None = None
         # A daemon thread: leaving must not wait for a compiler.
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
@@ -105,13 +153,27 @@ class Worker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def open(self, session: str, lines: Sequence[Message]) -> None:
-        """Begin a session in which ``lines`` have been run already."""
+    def reload(self, lines: Mapping[str, Sequence[Message]]) -> None:
+        """Load the model once more; sessions go on in it from their ``lines``."""
+        self.state = "loading"
 
         def order() -> None:
-            self._suggesters.pop(session, None)
-            for line in lines:
-                self._suggester(session).record(line["command"], line.get("cwd"), line.get("status"))
+            self._begin()
+            if self.state == "warm":
+                self._reopen(lines)
+
+        self._give(order, always=True)
+
+    def open(self, session: str, lines: Sequence[Message]) -> None:
+        """Begin a session in which ``lines`` have been run already."""
+        self._give(lambda: self._reopen({session: lines}))
+
+    def reopen(self, lines: Mapping[str, Sequence[Message]]) -> None:
+        """Let every session begin anew, from its ``lines``: those that are left after some were forgotten."""
+
+        def order() -> None:
+            self._suggesters.clear()
+            self._reopen(lines)
 
         self._give(order)
 
@@ -120,22 +182,31 @@ class Worker:
 
         def order() -> None:
             self._suggesters.pop(session, None)
+            self._surroundings.pop(session, None)
 
-        self._give(order)
+        self._give(order, always=True)
+
+    def surround(self, session: str, names: Sequence[str] | None, environ: Mapping[str, str] | None) -> None:
+        """Tell what a session's shell knows; ``None`` leaves what was told before."""
+
+        def order() -> None:
+            known = self._surroundings.setdefault(session, Surroundings())
+            known.names = known.names if names is None else names
+            known.environ = known.environ if environ is None else environ
+            if self._model is not None and session in self._suggesters:
+                self._model.surround(self._suggesters[session], known.names, known.environ)
+
+        self._give(order, always=True)
 
     def record(self, session: str, line: Message) -> None:
         """Tell a session's suggester that a line has been run."""
-
-        def order() -> None:
-            self._suggester(session).record(line["command"], line.get("cwd"), line.get("status"))
-
-        self._give(order)
+        self._give(lambda: self._suggester(session).record(line["command"], line.get("cwd"), line.get("status")))
 
     def ask(self, question: Question) -> None:
         """Ask for suggestions; those not begun that this session asked for before are handed back undone."""
         with self._changed:
             for order in list(self._orders):
-                if isinstance(order, Question) and order.session == question.session:
+                if isinstance(order, Question) and (order.session, order.why) == (question.session, question.why):
                     self._orders.remove(order)
                     self._answers.append(Answer(order, None))
             self._orders.append(question)
@@ -150,38 +221,52 @@ class Worker:
             answers.append(self._answers.popleft())
         return answers
 
-    def _give(self, order: Callable[[], None]) -> None:
+    def _give(self, order: Callable[[], None], always: bool = False) -> None:
+        """Give an order; ``always``: one to be followed without a model, too."""
+
+        def when_warm() -> None:
+            if self.state == "warm":
+                order()
+
         with self._changed:
             if len(self._orders) >= _MAX_ORDERS:
                 oldest = self._orders.popleft()
                 if isinstance(oldest, Question):
                     self._answers.append(Answer(oldest, None))
-            self._orders.append(order)
+            self._orders.append(order if always else when_warm)
             self._changed.notify()
 
     # In the thread
 
     def _run(self) -> None:
+        self._begin()
+        while (order := self._next()) is not None:
+            if isinstance(order, Question):
+                self._answers.append(self._answer(order))
+                self._wake()
+                continue
+            try:
+                order()
+            except Exception as error:
+                log_error("a line was not learned from", error)
+
+    def _begin(self) -> None:
+        """Load the model."""
         began = time.monotonic()
+        self._suggesters.clear()
         try:
-            self._open = self._load()
+            self._model = self._load()
         except BaseException as error:  # whatever it is, the history goes on answering
+            self._model = None
             self.problem = str(error) if isinstance(error, TypeaheadError) else f"{type(error).__name__} in the loading"
             log_error("the model cannot be loaded", error)
             self.state = "failed"
         else:
             self.load_s = time.monotonic() - began
+            self.problem = None
             self.state = "warm"
+            self._on_load(self._model)
         self._wake()
-        while (order := self._next()) is not None:
-            if isinstance(order, Question):
-                self._answers.append(Answer(order, self._answer(order)))
-                self._wake()
-            elif self.state == "warm":
-                try:
-                    order()
-                except Exception as error:
-                    log_error("a line was not learned from", error)
 
     def _next(self) -> Callable[[], None] | Question | None:
         with self._changed:
@@ -189,19 +274,30 @@ class Worker:
                 self._changed.wait()
             return None if self._stopping else self._orders.popleft()
 
-    def _answer(self, question: Question) -> Sequence[Completion]:
+    def _answer(self, question: Question) -> Answer:
         if self.state != "warm":
-            return []
+            return Answer(question, [])
         try:
-            return self._suggester(question.session).suggest(question.prefix, question.cwd, question.n)
+            suggester = self._suggester(question.session)
+            if question.why:
+                return Answer(question, [], suggester.why(question.prefix, question.cwd, question.n))
+            return Answer(question, suggester.suggest(question.prefix, question.cwd, question.n))
         except Exception as error:
             log_error("a question was not answered", error)
-            return []
+            return Answer(question, [])
+
+    def _reopen(self, sessions: Mapping[str, Sequence[Message]]) -> None:
+        for session, lines in sessions.items():
+            self._suggesters.pop(session, None)
+            for line in lines:
+                self._suggester(session).record(line["command"], line.get("cwd"), line.get("status"))
 
     def _suggester(self, session: str) -> Suggester:
         if session not in self._suggesters:
-            assert self._open is not None
-            self._suggesters[session] = self._open(session)
+            assert self._model is not None
+            suggester = self._suggesters[session] = self._model.open(session)
+            if (known := self._surroundings.get(session)) is not None:
+                self._model.surround(suggester, known.names, known.environ)
         return self._suggesters[session]
 
 
