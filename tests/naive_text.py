@@ -67,33 +67,26 @@ def from_scratch(network, lines, prefix):
 
 def every_line(network, prefix, alphabet, max_length):
     """Return {text: log_prob with the newline} of every line end of at most ``max_length`` bytes of ``alphabet``."""
-    found = {}
-
-    def visit(text):
-        log_probs, _, score = from_scratch(network, [], prefix + text)
-        score -= from_scratch(network, [], prefix)[2]
-        if text.strip():
-            found[text.decode()] = score + float(log_probs[NEWLINE])
-        if len(text) < max_length:
-            for byte in alphabet:
-                visit(text + bytes([byte]))
-
-    visit(b"")
-    return found
+    return _every_end(network, prefix, alphabet, max_length, ())
 
 
 def every_word(network, prefix, alphabet, max_length):
     """Return {text: log_prob} of every next word: up to and with a space or slash, or with the line's end."""
+    return _every_end(network, prefix, alphabet, max_length, (b" ", b"/"))
+
+
+def _every_end(network, prefix, alphabet, max_length, word_ends):
+    """Return {text: log_prob}: a text that is more than word ends goes on to the first of them, else to the line's."""
     found = {}
+    start = from_scratch(network, [], prefix)[2]
 
     def visit(text):
         log_probs, _, score = from_scratch(network, [], prefix + text)
-        score -= from_scratch(network, [], prefix)[2]
-        if text.strip(b" /") and text[-1:] in (b" ", b"/"):
-            found[text.decode()] = score
+        if text.strip(b" /") and text.endswith(word_ends):
+            found[text.decode()] = score - start
             return
         if text.strip():
-            found[text.decode()] = score + float(log_probs[NEWLINE])
+            found[text.decode()] = score - start + float(log_probs[NEWLINE])
         if len(text) < max_length:
             for byte in alphabet:
                 visit(text + bytes([byte]))

@@ -2,8 +2,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 import termios
 from functools import partial
 from pathlib import Path
@@ -25,6 +23,7 @@ LINES = {
     "cy": ["make", "make test", "make"],
 }
 BASELINES = ["none", "newest match", "after the same line", "most frequent", "character n-gram"]
+SESSIONS = ["evaluate", "sessions", "sessions.jsonl"]
 MODEL = ["--model", "model.safetensors"]
 
 
@@ -44,7 +43,7 @@ def evaluate(run):
     """Return a function that evaluates the sessions: the report of --json."""
 
     def evaluate(*args: str) -> dict:
-        status, out, _ = run("evaluate", "sessions", "sessions.jsonl", "--json", *args)
+        status, out, _ = run(*SESSIONS, "--json", *args)
         assert status == 0
         return json.loads(out)
 
@@ -131,13 +130,13 @@ def test_users_are_the_first_or_spread_evenly(evaluate, recorded, folder):
 
 
 def test_quick_and_users_exclude_each_other(run):
-    status, out, err = run("evaluate", "sessions", "sessions.jsonl", "--quick", "--users", "2")
+    status, out, err = run(*SESSIONS, "--quick", "--users", "2")
     assert (status, out) == (2, "")
     assert "leave out --users or --quick" in err
 
 
 def test_the_table_has_a_row_for_each_suggester(run, recorded):
-    status, out, err = run("evaluate", "sessions", "sessions.jsonl", "--baselines")
+    status, out, err = run(*SESSIONS, "--baselines")
     assert (status, err) == (0, "")
     first, blank, headings, *rows = out.splitlines()
     assert (first, blank) == ("sessions.jsonl: 3 users, 13 commands", "")
@@ -148,7 +147,7 @@ def test_the_table_has_a_row_for_each_suggester(run, recorded):
 
 
 def test_one_row_is_compared_with_nothing(run, recorded):
-    _, out, _ = run("evaluate", "sessions", "sessions.jsonl")
+    _, out, _ = run(*SESSIONS)
     assert "vs. first" not in out
     assert len(out.splitlines()) == 4
 
@@ -164,7 +163,7 @@ def test_calibration_counts_every_suggestion_that_claims_a_probability(run, eval
     assert ngram["precision_at_coverage"][-1]["coverage"] == pytest.approx(len(shown) / len(looks))
     assert ngram["precision_at_coverage"][-1]["right"] == pytest.approx(right / len(shown))
     assert rows["newest match"]["reliability"] == []
-    _, out, _ = run("evaluate", "sessions", "sessions.jsonl", "--baselines", "--calibration")
+    _, out, _ = run(*SESSIONS, "--baselines", "--calibration")
     assert [line for line in out.splitlines() if "how often" in line] == [
         "character n-gram: how often suggestions were right, by the probability they claimed",
         "character n-gram: how often the surest suggestions were right, by the keys before which they are shown",
@@ -179,10 +178,10 @@ def test_an_interrupt_prints_what_is_finished(run, monkeypatch, recorded):
             super().record(command, *rest)
 
     monkeypatch.setattr(suggester, "Suggester", Interrupted)
-    status, out, err = run("evaluate", "sessions", "sessions.jsonl")
+    status, out, err = run(*SESSIONS)
     assert (status, err) == (130, "typeahead: interrupted\n")
     assert out.splitlines()[-1].startswith("typeahead (1 of 3 users)  ")
-    status, out, _ = run("evaluate", "sessions", "sessions.jsonl", "--json")
+    status, out, _ = run(*SESSIONS, "--json")
     assert status == 130
     report = json.loads(out)
     assert report["interrupted"]
@@ -207,14 +206,8 @@ def test_what_cannot_be_replayed_is_one_clear_line(folder, run, content, message
     assert err.count("\n") == 1
 
 
-def start(*args: str, **streams) -> subprocess.Popen:
-    command = [sys.executable, "-m", "typeahead", "evaluate", "sessions", "sessions.jsonl", *MODEL, *args]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen(command, env=environment, text=True, **streams)
-
-
-def test_processes_share_the_users_and_change_no_figure_but_latencies(folder, evaluate):
-    with start("--baselines", "--json", "--jobs", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+def test_processes_share_the_users_and_change_no_figure_but_latencies(start, evaluate):
+    with start(*SESSIONS, *MODEL, "--baselines", "--json", "--jobs", "2") as child:
         out, err = child.communicate(timeout=120)
     assert (child.returncode, err) == (0, "")
     many, one = json.loads(out)["suggesters"], evaluate(*MODEL, "--baselines")["suggesters"]
@@ -223,10 +216,10 @@ def test_processes_share_the_users_and_change_no_figure_but_latencies(folder, ev
     assert many == one
 
 
-def test_a_terminal_shows_how_far_it_is(folder):
+def test_a_terminal_shows_how_far_it_is(start):
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    with start("--baselines", stdout=subprocess.PIPE, stderr=slave) as child:
+    with start(*SESSIONS, *MODEL, "--baselines", stderr=slave) as child:
         os.close(slave)
         shown = b""
         while True:

@@ -52,15 +52,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "words.safetensors"
 
 
-def start(*args: str, **options) -> subprocess.Popen:
-    """Start the program as a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, *options.pop("python", []), "-m", "typeahead", *args]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
-
-
 def wait_for_step(child: subprocess.Popen, least: int) -> None:
     """Read the plain log until it tells of a step."""
     for line in child.stderr:
@@ -118,11 +109,8 @@ def test_the_model_says_how_it_was_made_but_not_where(folder, run):
     assert weights(folder / "again.safetensors") == weights(folder / "m.safetensors")
 
 
-def test_standard_input_is_a_corpus(folder):
-    with (
-        open(folder / "words.txt") as corpus,
-        start("train", "-", "--steps", "5", *SMALL, cwd=folder, stdin=corpus) as child,
-    ):
+def test_standard_input_is_a_corpus(folder, start):
+    with open("words.txt") as corpus, start("train", "-", "--steps", "5", *SMALL, stdin=corpus) as child:
         out, _ = child.communicate()
     assert child.returncode == 0
     assert out.startswith("stdin.safetensors: validation loss")
@@ -188,8 +176,8 @@ def test_the_help_needs_no_compiler():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_signal_saves_and_says_how_to_resume_to_the_same_bits(folder, run, whole, number):
-    with start("train", "words.txt", *LONG, cwd=folder) as child:
+def test_a_signal_saves_and_says_how_to_resume_to_the_same_bits(folder, run, whole, number, start):
+    with start("train", "words.txt", *LONG) as child:
         wait_for_step(child, 300)
         child.send_signal(number)
         _, err = child.communicate()
@@ -202,13 +190,13 @@ def test_a_signal_saves_and_says_how_to_resume_to_the_same_bits(folder, run, who
     assert steps(folder / "words.metrics.jsonl") == steps(whole.with_name("words.metrics.jsonl"))
 
 
-def test_after_kill_9_the_same_bits_and_no_line_twice(folder, run, whole):
-    with start("train", "words.txt", *LONG, cwd=folder) as child:
+def test_after_kill_9_the_same_bits_and_no_line_twice(folder, run, whole, start):
+    with start("train", "words.txt", *LONG) as child:
         wait_for_step(child, 300)
         child.send_signal(signal.SIGINT)
         child.communicate()
     saved = checkpoint.load("words.checkpoint.safetensors")[1]["run"]["step"]
-    with start("train", "--resume", "-o", "words.safetensors", cwd=folder) as child:
+    with start("train", "--resume", "-o", "words.safetensors") as child:
         wait_for_step(child, saved + 300)  # further than the checkpoint: these lines are made again
         child.kill()
     assert max(steps(folder / "words.metrics.jsonl")) > saved
@@ -217,8 +205,8 @@ def test_after_kill_9_the_same_bits_and_no_line_twice(folder, run, whole):
     assert steps(folder / "words.metrics.jsonl") == steps(whole.with_name("words.metrics.jsonl"))
 
 
-def test_a_second_interrupt_ends_at_once_and_leaves_whole_files(folder):
-    with start("train", "words.txt", *LONG, cwd=folder) as child:
+def test_a_second_interrupt_ends_at_once_and_leaves_whole_files(folder, start):
+    with start("train", "words.txt", *LONG) as child:
         wait_for_step(child, 300)
         for _ in range(3):
             child.send_signal(signal.SIGINT)
@@ -365,8 +353,8 @@ def test_a_full_disk_loses_neither_the_old_model_nor_the_run(folder, run):
     assert not list(folder.glob(".*"))
 
 
-def test_two_runs_never_write_the_same_files(folder, run):
-    with start("train", "words.txt", *LONG, cwd=folder) as child:
+def test_two_runs_never_write_the_same_files(folder, run, start):
+    with start("train", "words.txt", *LONG) as child:
         wait_for_step(child, 200)
         status, _, err = run("train", "words.txt", "--force", "--steps", "5", *SMALL)
         child.kill()
