@@ -20,10 +20,14 @@ SCHEMA_VERSION = 2  # PRAGMA user_version
 # Prefix lengths, in bytes, for which the newest lines are kept in order: what lies between is filtered.
 HEADS = (1, 2, 4, 8, 16)
 
+# What a status says, in SQL: 0 and unknown count as having worked, 130 (Ctrl-C) and 148 (Ctrl-Z) say nothing.
+WORKED = "(status IS NULL OR status = 0)"
+FAILED = "(status IS NOT NULL AND status NOT IN (0, 130, 148))"
+
 # Each distinct text once, with what its runs have come to: most of a history is repetition, and a look-up wants texts.
 # UNIQUE makes storing again harmless: a client that has had no confirmation simply sends the record once more.
 # AUTOINCREMENT never gives an id of a removed row again, so "after id N" means the same for ever.
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE line (
@@ -52,6 +56,7 @@ CREATE TABLE run (
 CREATE INDEX run_by_time ON run (started);
 CREATE INDEX run_by_session ON run (session, started);
 CREATE INDEX run_by_cwd ON run (cwd, started) WHERE cwd IS NOT NULL;
+CREATE INDEX run_that_failed ON run (started) WHERE {FAILED};
 CREATE TABLE use (
     run INTEGER PRIMARY KEY REFERENCES run (id),
     characters INTEGER NOT NULL,
@@ -76,11 +81,7 @@ CREATE VIEW event AS
 INSERT INTO meta VALUES ('generation', 0), ('indexed', 0), ('scrub', 0), ('salt', randomblob(16));
 """
 
-# What a status says, in SQL: 0 and unknown count as having worked, 130 (Ctrl-C) and 148 (Ctrl-Z) say nothing.
-WORKED = "(status IS NULL OR status = 0)"
-FAILED = "(status IS NOT NULL AND status NOT IN (0, 130, 148))"
-
-# Only lines that ran are in version 1: the file is read once in the order of its ids and those are kept.
+# Version 1 had one table, a row a run. Ids are kept.
 _FROM_VERSION_1 = f"""
 INSERT OR IGNORE INTO name (text)
     SELECT session FROM command UNION SELECT host FROM command UNION SELECT cwd FROM command WHERE cwd IS NOT NULL;

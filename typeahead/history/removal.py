@@ -45,7 +45,7 @@ def remove(database: Database, runs: list[int]) -> None:
     gone = f"id IN {_THESE} AND NOT EXISTS (SELECT 1 FROM run WHERE run.line = line.id)"
     if database.has_table("line_text"):  # it holds no text of its own: what is to be taken out must be said
         execute(
-            "INSERT INTO line_text (line_text, rowid, command) SELECT 'delete', id, command FROM line "
+            f"INSERT INTO line_text (line_text, rowid, trigrams) SELECT 'delete', id, {lookup.INDEXED_TEXT} FROM line "
             f"WHERE {gone} AND utf8 AND id <= (SELECT value FROM meta WHERE key = 'indexed')",
             [lines],
         )

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from typeahead.errors import HistoryError
 from typeahead.history import lookup, removal
@@ -125,12 +125,7 @@ class History(Database):
         HistoryError
             Not text, disk full, damaged file.
         """
-        try:
-            from typeahead.secrets import redact
-        except ModuleNotFoundError:  # TODO: gone as soon as the module is there
-
-            def redact(line):
-                return line, []
+        from typeahead.secrets import redact
 
         if not is_kept(command):
             return []
@@ -244,14 +239,14 @@ class History(Database):
         HistoryError
             The file is damaged or has gone.
         """
-        where, values = lookup.filters(self, None, session, None)
+        runs = lookup.Runs.of(self, None, session, None)
         if without is not None:
             # IS NOT: a session that has stored nothing has no row, and then nothing is left out.
-            where.append("session IS NOT (SELECT id FROM name WHERE text = CAST(? AS TEXT))")
-            values.append(self.encoded(without))
+            runs.others.append("session IS NOT (SELECT id FROM name WHERE text = CAST(? AS TEXT))")
+            runs.values.append(self.encoded(without))
         if found_only:
-            where.append(f"status IS NOT {_NOT_FOUND}")
-        return [event.command for event in self._last(n, where, values)][::-1]
+            runs.others.append(f"status IS NOT {_NOT_FOUND}")
+        return [event.command for event in self._last(n, runs)][::-1]
 
     def latest(
         self, limit: int, cwd: str | None = None, session: str | None = None, failed: bool | None = None
@@ -272,12 +267,12 @@ class History(Database):
         HistoryError
             The file is damaged or has gone.
         """
-        return self._last(limit, *lookup.filters(self, cwd, session, failed))
+        return self._last(limit, lookup.Runs.of(self, cwd, session, failed))
 
-    def _last(self, limit: int, where: list[str], values: list[Any]) -> list[Event]:
-        condition = f"WHERE {' AND '.join(where)}" if where else ""
-        runs = f"SELECT id FROM run {condition} ORDER BY started DESC, id DESC LIMIT ?"
-        return self._in_order([row[0] for row in self.rows(runs, [*values, limit])])
+    def _last(self, limit: int, runs: lookup.Runs) -> list[Event]:
+        condition = f"WHERE {' AND '.join(runs.all)}" if runs.all else ""
+        query = f"SELECT id FROM run {condition} ORDER BY started DESC, id DESC LIMIT ?"
+        return self._in_order([row[0] for row in self.rows(query, [*runs.values, limit])])
 
     def search(
         self,
@@ -312,9 +307,9 @@ class History(Database):
             start = self.encoded(text)
         except HistoryError:
             return []
-        where, values = lookup.filters(self, cwd, session, failed)
-        if where:
-            found = lookup.runs(self, text, mode, limit, where, values)
+        runs = lookup.Runs.of(self, cwd, session, failed)
+        if runs.all:
+            found = lookup.by_run(self, text, mode, limit, runs)
         elif mode == "prefix":
             found = lookup.by_prefix(self, "newest_run", start, limit, [])
         else:
@@ -361,7 +356,7 @@ class History(Database):
             "FROM use JOIN run ON run.id = use.run WHERE started >= ? ORDER BY started, run.id",
             [-math.inf if since is None else since],
         )
-        return [Usage(row[0], Use(*row[1:6], tuple(json.loads(row[6])))) for row in rows]
+        return [Usage(row[0], Use._make([*row[1:6], tuple(json.loads(row[6]))])) for row in rows]
 
     @property
     def generation(self) -> int:
@@ -407,18 +402,26 @@ class History(Database):
         HistoryError
             The pattern is empty; disk full; damaged file. Nothing was removed.
         """
+        with self.errors(), self.transaction():
+            events = self.matching(pattern, last=last, since=since, exact=exact)
+            if events:
+                removal.remove(self, [event.id for event in events])
+                self.set_meta("generation", self.generation + 1)
+                self.set_meta("scrub", 1)
+        if events:
+            removal.scrub(self)
+        return events
+
+    def matching(
+        self, pattern: str | None = None, *, last: int = 0, since: float | None = None, exact: str | None = None
+    ) -> list[Event]:
+        """Return what `forget` would remove, in the order of arrival."""
         if [pattern is not None, last > 0, since is not None, exact is not None].count(True) != 1:
             raise ValueError("say which to forget by exactly one of pattern, last (above 0), since and exact")
         chosen, values = removal.chosen(self, pattern, last, since, exact)
-        with self.errors(), self.transaction():
-            rows = self.rows(f"SELECT {_EVENT} FROM event WHERE id IN ({chosen}) ORDER BY id", values)
-            if rows:
-                removal.remove(self, [row[0] for row in rows])
-                self.set_meta("generation", self.generation + 1)
-                self.set_meta("scrub", 1)
-        if rows:
-            removal.scrub(self)
-        return [Event(*row) for row in rows]
+        return [
+            Event(*row) for row in self.rows(f"SELECT {_EVENT} FROM event WHERE id IN ({chosen}) ORDER BY id", values)
+        ]
 
 
 def is_kept(command: str) -> bool:
