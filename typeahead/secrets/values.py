@@ -19,7 +19,8 @@ class Secret(NamedTuple):
 
 # Words of a name that call its value a secret, with what to call it; and words that do so before "key".
 _NAMING = {
-    "password": r"password|passwort|passwd|passphrase|passcode|passin|passout|(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!multi)pass"
+    "password": r"password|passwort|passwd|passphrase|passcode|passin|passout"
+    r"|(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!multi)pass"
     "|^pwd|^pw",
     "token": r"token",
     "secret": r"secret",
