@@ -10,7 +10,7 @@ import pytest
 
 from tests import naive_replay
 from typeahead import Suggester
-from typeahead.cli.sessions import PARTS
+from typeahead.cli.sessions import HEADINGS, PARTS
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.text import suggester
@@ -146,6 +146,13 @@ def test_the_table_has_a_row_for_each_suggester(run, recorded):
     assert re.search(r"^newest match +\d+\.\d% \[\d+\.\d, \d+\.\d\] +\+0\.0% \[\+0\.0, \+0\.0\] ", out, re.MULTILINE)
 
 
+def test_help_explains_each_column_on_a_line_of_its_own(run):
+    status, out, _ = run("evaluate", "sessions", "--help")
+    assert status == 0
+    explained = re.findall(r"^  ([\w. ]+?)(?:, p99)?  +\S", out, re.MULTILINE)
+    assert explained == [heading for heading in HEADINGS if heading not in ("", "p99")]
+
+
 def test_one_row_is_compared_with_nothing(run, recorded):
     _, out, _ = run(*SESSIONS)
     assert "vs. first" not in out
@@ -171,9 +178,11 @@ def test_calibration_counts_every_suggestion_that_claims_a_probability(run, eval
 
 
 def test_an_interrupt_prints_what_is_finished(run, monkeypatch, recorded):
+    stop_at = "cd /tmp"
+
     class Interrupted(Recorded):
         def record(self, command, *rest):
-            if command == "cd /tmp":
+            if command == stop_at:
                 raise KeyboardInterrupt
             super().record(command, *rest)
 
@@ -186,6 +195,8 @@ def test_an_interrupt_prints_what_is_finished(run, monkeypatch, recorded):
     report = json.loads(out)
     assert report["interrupted"]
     assert report["suggesters"][0]["users"] == 1
+    stop_at = "ls"
+    assert run(*SESSIONS) == (130, "", "typeahead: interrupted\n")
 
 
 @pytest.mark.parametrize(

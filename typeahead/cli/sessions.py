@@ -53,7 +53,12 @@ class Row(NamedTuple):
     type=click.Choice(["quiet", "balanced", "eager"]),
     help="How sure a suggestion must be before it is shown; default: balanced.",
 )
-@click.option("--without", type=click.Choice(list(PARTS)), multiple=True, help="Turn a part off; may be repeated.")
+@click.option(
+    "--without",
+    type=click.Choice(list(PARTS)),
+    multiple=True,
+    help=f"Turn a part off; may be repeated. {'; '.join(f'{part}: {what}' for part, what in PARTS.items())}.",
+)
 @click.option("--ablations", is_flag=True, help="A row more for each part, with that part turned off.")
 @click.option("--baselines", is_flag=True, help="Rows for simpler suggesters.")
 @click.option("--calibration", is_flag=True, help="Also how often suggestions of each claimed probability were right.")
@@ -78,7 +83,7 @@ def sessions(
     jobs: int,
     as_json: bool,
 ) -> None:
-    r"""Print the keys that suggestions would have saved real people.
+    """Print the keys that suggestions would have saved real people.
 
     FILE.jsonl holds one command a line, in order: {"user", "cmd", and perhaps "cwd"}. Each user starts with an empty
     history; their lines are typed again key by key, and each is learnt only when it has been typed. A user presses one
@@ -95,9 +100,8 @@ def sessions(
     first word   their first words
     p50, p99     time for one suggestion, milliseconds
 
-    Ctrl-C prints what is counted by then. Parts: adapt (learning the weights from each command), recall (past lines),
-    mixing (counted characters), model (the network).
-    """
+    Ctrl-C prints what is counted by then.
+    """  # noqa: D301 (click wants the character, not a backslash)
     if quick and users is not None:
         raise click.UsageError("--quick chooses the users; leave out --users or --quick")
     _keep_to_one_thread()
@@ -113,6 +117,8 @@ def sessions(
         interrupted = False
     except KeyboardInterrupt:
         interrupted = True
+    if not rows[0].tallies:
+        raise KeyboardInterrupt
     report = {
         "file": Path(file).name,
         "users": len(chosen),
@@ -233,7 +239,7 @@ def _figures(row: Row, first: Row, users: Mapping[str, Sequence[Line]], jobs: in
 # The page
 
 
-_HEADINGS = (
+HEADINGS = (
     "", "keys saved", "vs. first", "median user", "used", "shown", "flicker", "next line", "first word", "p50", "p99",
 )  # fmt: skip
 
@@ -242,7 +248,7 @@ def _page(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that are printed."""
     yield f"{report['file']}: {_count(report['users'], 'user')}, {_count(report['commands'], 'command')}"
     rows = report["suggesters"]
-    table = [list(_HEADINGS), *([*_cells(row, report["users"])] for row in rows)]
+    table = [list(HEADINGS), *([*_cells(row, report["users"])] for row in rows)]
     if len(rows) < 2:
         for cells in table:
             del cells[2]
