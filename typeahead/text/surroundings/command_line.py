@@ -20,9 +20,9 @@ _REDIRECTIONS = ("&>>", "<<<", "<<-", "&>", "<<", "<>", ">>", ">&", ">|", "<&", 
 _VARIABLE = re.compile(r"\$(?:\{(\w*)\}|(\w+|[@*#?$!-]))")
 _UNFINISHED_VARIABLE = re.compile(r"\$(\{?)([A-Za-z_]\w*)?$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=")
-_OPENING = frozenset({"if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "coproc"})
+_OPENING = frozenset({"if", "then", "else", "elif", "while", "until", "do", "{", "!"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
-_OPAQUE = frozenset({"for", "select", "[[", "function", "case"})
+_OPAQUE = frozenset({"for", "select", "[[", "function", "case", "coproc"})
 _OPAQUE_TO_THE_END = frozenset({"case", "function"})
 
 

@@ -73,13 +73,9 @@ _VALUES = {
     "nl": "-b -d -f -h -i -l -n -s -v -w",
     "tac": "-s --separator",
     "file": "-m -F -e -P -f --magic-file --separator",
-    "stat": "-c -f -t --format --printf",
+    "stat": "-c --format --printf",
     "od": "-A -j -N -S -t -w",
     "hexdump": "-e -f -n -s",
-    "md5sum": "-c",
-    "sha1sum": "-c",
-    "sha256sum": "-c",
-    "sha512sum": "-c",
 }
 _INTERPRETERS = {
     "python": (".py", ".pyw"),
@@ -123,7 +119,7 @@ _TAKE_NOTHING = (
 
 def _table() -> dict[str, Usage]:
     table = {name: _usage(NOTHING) for name in _TAKE_NOTHING.split()}
-    table |= {name: _usage(exist="all", values=_VALUES.get(name, ""), unless="-c --files0-from") for name in
+    table |= {name: _usage(exist="all", values=_VALUES.get(name, ""), unless="--files0-from") for name in
               _READS_ALL.split()}  # fmt: skip
     for names, endings in _FILES_WITH_ENDINGS.items():
         for name in names.split():
@@ -171,7 +167,6 @@ _OTHERS = {
     "chgrp": _usage(NOTHING, FILE, exist="but-first", unless="--reference -f"),
     "source": _usage(exist="first", unless="-p"),
     ".": _usage(exist="first", unless="-p"),
-    "gunzip": _usage(endings=(".gz", ".tgz")),
     "grep": _usage(NOTHING, FILE, values="-e -m -A -B -C --color --include --exclude", paths="-f"),
     "egrep": _usage(NOTHING, FILE, values="-e -m -A -B -C", paths="-f"),
     "rg": _usage(NOTHING, FILE, values="-e -m -A -B -C -g -t -T", paths="-f"),

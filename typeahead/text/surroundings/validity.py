@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from typeahead.text.surroundings.command_line import SimpleCommand, Token, parse
@@ -25,6 +26,7 @@ _READERS = word_set(
     "ls ll la cat less more head tail grep egrep fgrep rg echo printf pwd clear date which whereis whoami id type wc "
     "file stat du df ps free uptime uname hostname env printenv true false test [ history sleep diff cmp tree jobs"
 )
+_GIT_READERS = word_set("status log diff show blame grep shortlog describe rev-parse ls-files remote")
 _MOVERS = frozenset({"cd", "pushd", "popd", "z", "j", "autojump"})
 _PIPES = frozenset({"|", "|&", "("})
 _SUPERUSER_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -53,11 +55,10 @@ class Judge:
             call = invocation(command)
             if not command.is_opaque and not is_changed and not self._is_right(command, call, cwd, num_typed):
                 return False
-            name = call.name.literal if call.name is not None else None
-            if name in _MOVERS:
+            if call.name is not None and call.name.literal in _MOVERS:
                 cwd = None
-            elif command.is_opaque or name not in _READERS or call.wrappers or _writes(command):
-                changes = changes or bool(command.words or command.redirections)
+            else:
+                changes = changes or _may_change(command, call)
         return True
 
     def _is_right(self, command: SimpleCommand, call: Invocation, cwd: str | None, num_typed: int) -> bool:
@@ -90,9 +91,13 @@ class Judge:
             )
         if name in self._names or name in BUILTINS or name in KEYWORDS or not name:
             return True
+        if " " in name or name.startswith("="):  # a line for a shell (`watch 'ls -l'`); zsh's path of a command
+            return True
         environ = self._environ
         if "sudo" in call.wrappers or "doas" in call.wrappers:
             environ = {**environ, "PATH": f"{environ.get('PATH', '')}:{_SUPERUSER_PATH}"}
+        if cwd is None and not all(entry.startswith("/") for entry in environ.get("PATH", "").split(":")):
+            return True
         return self._is_on_path(name, path_directories(environ, cwd), cwd)
 
     def _is_on_path(self, name: str, directories: list[str], cwd: str | None) -> bool:
@@ -118,36 +123,52 @@ class Judge:
     def _is_missing(self, word: Token, cwd: str | None, num_typed: int, must_be_directory: bool = False) -> bool:
         """Return True if what ``word`` names is known not to be there."""
         value = word.literal
-        if not value or value == "-" or word.end <= num_typed:
+        # A `+5` is an option of old, `=ls` is zsh's path of a command.
+        if not value or value == "-" or value[0] in "+=" or word.end <= num_typed:
             return False
         path = absolute(value, cwd, self._environ, word.has_tilde)
-        if path is None:
-            return False
+        return path is not None and self._leads_nowhere(path, must_be_directory)
+
+    def _leads_nowhere(self, path: str, must_be_directory: bool) -> bool:
         found = status(self._glance, path)
         if not found.known or found.value is None:
             return found.known
-        return (must_be_directory or value.endswith("/")) and not found.value.is_directory
+        return (must_be_directory or path.endswith("/")) and not found.value.is_directory
 
     def _is_directory(self, words: list[Token], cwd: str | None, num_typed: int) -> bool:
         """Return False if `cd` with these words goes nowhere for certain."""
         places = [word for word in words if not (word.raw.startswith("-") and len(word.raw) > 1)]
         value = places[0].literal if len(places) == 1 else None
-        if not value or value == "-" or value.startswith("+") or any(word.raw[1:2].isdigit() for word in words[:1]):
+        # Two words are zsh's (replace in the path); -2 and +2 are places in the stack of directories.
+        if not value or value[0] in "-+" or any(re.match(r"-\d", word.raw) for word in words):
             return True
         word = places[0]
-        bases = [cwd]
-        if not word.has_tilde and not value.startswith(("/", "./", "../")) and value not in (".", ".."):
-            bases += [os.path.join(cwd or "", folder) or None for folder in self._cdpath() if folder]
-        return not all(self._is_missing(word, base, num_typed, must_be_directory=True) for base in bases)
+        if word.end <= num_typed:
+            return True
+        bases: list[str | None] = [cwd]
+        if not word.has_tilde and not re.match(r"\.{0,2}(/|$)", value):
+            bases += [
+                os.path.join(cwd or "", folder) for folder in self._environ.get("CDPATH", "").split(":") if folder
+            ]
+        for base in bases:
+            path = absolute(value, base, self._environ, word.has_tilde)
+            # The shell takes `..` from the path's name, though a link may have led here; else as the system does.
+            if path is None or not all(self._leads_nowhere(each, True) for each in {path, os.path.normpath(path)}):
+                return True
+        return False
 
-    def _cdpath(self) -> list[str]:
-        return self._environ.get("CDPATH", "").split(":")
 
-
-def _writes(command: SimpleCommand) -> bool:
-    return any(
-        ">" in operator and target.raw not in ("/dev/null", "1", "2") for operator, target in command.redirections
-    )
+def _may_change(command: SimpleCommand, call: Invocation) -> bool:
+    """Return whether after ``command`` there may be files, directories or commands that are not there now."""
+    if any(">" in operator and target.raw not in ("/dev/null", "1", "2") for operator, target in command.redirections):
+        return True
+    if command.is_opaque or call.wrappers:
+        return True
+    if call.name is None or not call.name.raw:  # nothing but assignments: PATH may be one of them
+        return bool(command.words) and bool(command.words[0].raw)
+    if call.name.literal == "git":
+        return not call.arguments or call.arguments[0].raw not in _GIT_READERS
+    return call.name.literal not in _READERS
 
 
 def _needed(name: str, usage: Usage, words: list[Token]) -> list[Token]:
