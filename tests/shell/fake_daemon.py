@@ -8,9 +8,11 @@ file without which loading does not end. ``FAKE_LEARNT`` names the file in which
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -169,6 +171,37 @@ class Daemon:
         self.process.wait()
         assert self.process.stderr is not None
         self.process.stderr.close()
+
+
+Start = Callable[..., Daemon]
+
+
+class Peer:
+    """A bare connection: lines out, lines in."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(path))
+        self.file = self.socket.makefile("rb")
+
+    def send(self, **message: Any) -> None:
+        from typeahead.shell.protocol import encode
+
+        self.socket.sendall(encode(message))
+
+    def receive(self) -> dict[str, Any]:
+        line = self.file.readline()
+        assert line, "the daemon hung up"
+        return dict(json.loads(line))
+
+    def ask(self, **message: Any) -> dict[str, Any]:
+        self.send(**message)
+        return self.receive()
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
 
 
 if __name__ == "__main__":

@@ -25,10 +25,7 @@ from typeahead.shell.client import Client, Reply, request
 from typeahead.shell.journal import MAX_UNSENT_RECORDS
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, open_connection
 
-
-@pytest.fixture
-def path(isolated_home: Path) -> Path:
-    return config.socket_path()
+TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
 
 
 @pytest.fixture
@@ -308,6 +305,131 @@ def test_many_clients_share_one_daemon(open_client: Callable[..., Client]) -> No
         assert answer(client, "x").suggestions[0].text == f"x<line {i}=0>0@None"
     assert request({"op": "status"}, 5)["connections"] == len(clients)
     assert sorted(stored()) == [f"line {i}" for i in range(6)]
+
+
+def test_a_secret_is_taken_out_before_a_line_is_kept(open_client: Callable[..., Client], path: Path) -> None:
+    client = open_client(autostart=False)
+    assert client.record(f"curl -H 'Authorization: Bearer {TOKEN}' x", status=0) == ["GitHub token"]
+    assert client.record("ls", status=0) == []
+    assert TOKEN not in repr(list(client._journal.unsent))
+    daemon = Daemon(path).wait_state("warm")
+    settle(client, lambda: not client._journal.unsent, "the daemon has confirmed")
+    assert answer(client, "x").suggestions[0].text == "x<curl -H 'Authorization: Bearer ***' x=0|ls=0>0@None"
+    assert stored() == ["curl -H 'Authorization: Bearer ***' x", "ls"]
+    daemon.close()
+
+
+def test_a_secret_is_taken_out_without_a_daemon_too(open_client: Callable[..., Client]) -> None:
+    client = open_client(autostart=False)
+    client.record(f"export GITHUB_TOKEN={TOKEN}")
+    client.close()
+    assert stored() == ["export GITHUB_TOKEN=***"]
+    assert TOKEN.encode() not in b"".join(file.read_bytes() for file in config.history_file().parent.iterdir())
+
+
+def test_how_a_line_was_typed_is_stored_with_a_daemon_and_without(
+    open_client: Callable[..., Client], path: Path
+) -> None:
+    use = {"characters": 2, "keys": 3, "shown": 1, "accepted": 0, "accepted_characters": 0, "latencies_ms": [1.5]}
+    client = open_client(autostart=False)
+    client.record("ls", started=1.0, use=use)
+    client.close()
+    daemon = Daemon(path).wait_state("warm")
+    client = open_client(autostart=False)
+    client.record("ls", started=2.0, use=use)
+    settle(client, lambda: not client._journal.unsent, "the daemon has confirmed")
+    store = History(config.history_file())
+    assert [row.use for row in store.usage()] == [(2, 3, 1, 0, 0, (1.5,))] * 2
+    store.close()
+    daemon.close()
+
+
+def test_names_and_places_are_told_to_each_daemon(open_client: Callable[..., Client], path: Path) -> None:
+    environ = {"EDITOR": "a secret", "PATH": "/bin", "HOME": "/home/me"}
+    wanted = "surroundings ll,gs;EDITOR=,HOME=/home/me,PATH=/bin"
+    client = open_client(autostart=False, environ=environ)
+    client.names(["ll", "gs"])
+    for _ in range(2):
+        daemon = Daemon(path).wait_state("warm")
+        settle(client, lambda: client.state == "warm", "there is a connection")
+        assert answer(client, "surroundings").suggestions[0].text == wanted
+        daemon.close()
+        settle(client, lambda: client.state == "offline", "its end is noticed")
+
+
+def test_any_number_of_names_and_variables_fits_into_messages(open_client: Callable[..., Client], path: Path) -> None:
+    daemon = Daemon(path).wait_state("warm")
+    environ = {"PATH": "\udcff" * 20_000, **{f"VARIABLE_{i}": "x" * 100 for i in range(10_000)}}
+    client = open_client(autostart=False, environ=environ)
+    for i in range(250):
+        client.record(f"{i} " + "é" * 200)
+    client.names([f"function_{i}" for i in range(20_000)], environ)
+    settle(client, lambda: not client._journal.unsent, "the daemon has confirmed")
+    client.connect()
+    for message in (client._hello(), client._names):
+        assert message is not None
+        assert len(encode(message)) <= MAX_LINE_BYTES
+    assert answer(client, "surroundings").suggestions[0].text.startswith("surroundings function_0,function_1,")
+    daemon.close()
+
+
+def test_a_line_is_forgotten_and_all_sessions_hear_of_it(open_client: Callable[..., Client], path: Path) -> None:
+    daemon = Daemon(path).wait_state("warm")
+    one, two = open_client(autostart=False), open_client(autostart=False)
+    heard: list[tuple[str, int]] = []
+    one.on_forgotten = lambda number: heard.append(("one", number))
+    two.on_forgotten = lambda number: heard.append(("two", number))
+    two.tick()
+    settle(two, lambda: two.state == "warm", "there is a connection")
+    one.record("ls", status=0)
+    one.record("echo canary", status=0)
+    one.forget("echo canary")
+    settle(one, lambda: heard, "it is forgotten")
+    settle(two, lambda: len(heard) == 2, "the other one has heard")
+    assert sorted(heard) == [("one", 1), ("two", 1)]
+    assert stored() == ["ls"]
+    assert answer(one, "x").suggestions[0].text == "x<ls=0>0@None"
+    daemon.close()
+    daemon = Daemon(path).wait_state("warm")  # a new one hears nothing of it from the sessions either
+    assert "canary" not in answer(one, "x").suggestions[0].text
+    heard.clear()
+    one.forget("never run")
+    settle(one, lambda: heard, "that is answered")
+    assert heard == [("one", 0)]
+    daemon.close()
+
+
+def test_a_line_is_forgotten_without_a_daemon(open_client: Callable[..., Client]) -> None:
+    client = open_client(autostart=False)
+    client.record("ls")
+    client.close()
+    heard: list[int] = []
+    client = open_client(autostart=False)
+    client.on_forgotten = heard.append
+    client.record("echo canary")
+    client.forget("ls")
+    client.forget("echo canary")
+    assert heard == [1, 0]  # what is not stored yet only does not get there
+    client.close()
+    assert stored() == []
+
+
+def test_what_a_daemon_took_to_its_grave_is_forgotten_by_the_next(
+    open_client: Callable[..., Client], path: Path
+) -> None:
+    daemon = Daemon(path).wait_state("warm")
+    client = open_client(autostart=False)
+    client.record("echo canary")
+    settle(client, lambda: client.state == "warm" and not client._journal.unsent, "the daemon has confirmed")
+    daemon.process.send_signal(signal.SIGSTOP)
+    client.forget("echo canary")
+    daemon.close()
+    following = Daemon(path).wait_state("warm")
+    heard: list[int] = []
+    client.on_forgotten = heard.append
+    settle(client, lambda: heard, "it is forgotten")
+    assert stored() == []
+    following.close()
 
 
 class FalseDaemon:

@@ -12,78 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.shell.fake_daemon import COMMAND, Daemon, wait_until
+from tests.shell.fake_daemon import COMMAND, Daemon, Peer, Start, wait_until
 from typeahead import __version__, config
 from typeahead.errors import DaemonError
 from typeahead.history import History
 from typeahead.shell.daemon import MAX_LOG_BYTES, prepare_kernel_cache
 from typeahead.shell.launch import start_daemon
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, request
-
-Start = Callable[..., Daemon]
-
-
-@pytest.fixture
-def path(isolated_home: Path) -> Path:
-    return config.socket_path()
-
-
-@pytest.fixture
-def start(path: Path) -> Iterator[Start]:
-    daemons: list[Daemon] = []
-
-    def start_one(**environment: str) -> Daemon:
-        daemons.append(Daemon(path, **environment))
-        return daemons[-1]
-
-    yield start_one
-    for daemon in daemons:
-        daemon.close()
-
-
-class Peer:
-    """A bare connection: lines out, lines in."""
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(str(path))
-        self.file = self.socket.makefile("rb")
-
-    def send(self, **message: Any) -> None:
-        self.socket.sendall(encode(message))
-
-    def receive(self) -> dict[str, Any]:
-        line = self.file.readline()
-        assert line, "the daemon hung up"
-        return dict(json.loads(line))
-
-    def ask(self, **message: Any) -> dict[str, Any]:
-        self.send(**message)
-        return self.receive()
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
-
-
-@pytest.fixture
-def connect(path: Path) -> Iterator[Callable[[], Peer]]:
-    peers: list[Peer] = []
-
-    def connect_one() -> Peer:
-        peers.append(Peer(path))
-        return peers[-1]
-
-    yield connect_one
-    for peer in peers:
-        peer.close()
 
 
 def mode(path: Path) -> int:
