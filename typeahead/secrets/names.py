@@ -18,7 +18,7 @@ _SEARCHING = r"[efz]?grep|rg|ag|ack|pgrep|locate|find|fd|man|apropos|which|type|
 _PAIR = r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]++)(\\?["']?)\s{0,3}+(:=|=>|=|:)\s{0,3}+"""
 _NEXT_PAIR = r"[&;,\s]\s{0,3}[\w.][\w. -]{0,40}="  # user=me&password=x&host=y, Password=x;Server=y
 _VALUE = r"""\\?"((?:[^"\\]++|\\[^"])*+)|'([^']*+)|([^\s&;,"'}\]<>|]+)"""
-_HEADER = r"(?i)^\s*([A-Za-z][A-Za-z-]{0,60}):\s{0,3}(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?(?=\S)"
+_HEADER = r"(?i)^(?:--header=)?\s*([A-Za-z][A-Za-z-]{0,60}):\s{0,3}(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?(?=\S)"
 
 
 def find(command: Command) -> Iterator[Secret]:
@@ -70,7 +70,7 @@ def _pairs(word: Word, in_file: bool = False) -> Iterator[Secret]:
 def _header(word: Word) -> Iterator[Secret]:
     """Yield what ``Authorization: Bearer x``, ``X-Api-Key: x`` and the like hold."""
     match = compiled(_HEADER).search(word.text)
-    if match is None or not ("-" in match[1] or match[1].lower() in ("authorization", "token", "apikey")):
+    if match is None or not ("-" in match[1] or match[1].lower() == "authorization"):
         return
     if match[1].lower() in ("authorization", "proxy-authorization"):
         if is_value(word, match.end(), len(word.text)):
@@ -85,12 +85,12 @@ def _after_options(words: list[Word]) -> Iterator[Secret]:
     is_setting = False
     for word, following in pairwise(words):
         name, value = word.text, following.text
+        was_setting, is_setting = is_setting, is_setting or name in ("set", "config", "setenv")
         if value.startswith("-") or "=" in name:
             continue
         if compiled(r"--?[A-Za-z][A-Za-z0-9_.-]{3,60}").fullmatch(name):
             # -ppassword is no option called ppassword.
             if not without_value and (name.startswith("--") or compiled(_SINGLE_DASH).fullmatch(name)):
                 yield from behind(name, following, 0, len(value))
-        elif is_setting and len(value) >= 4 and compiled(r"(?://[\w./-]{1,90}:)?[\w.-]{2,90}").fullmatch(name):
+        elif was_setting and len(value) >= 4 and compiled(r"(?://[\w./-]{1,90}:)?[\w.-]{2,90}").fullmatch(name):
             yield from behind(name.rpartition(":")[2], following, 0, len(value))
-        is_setting = is_setting or name in ("set", "config", "setenv")

@@ -15,15 +15,15 @@ _OPTIONS: list[tuple[str, str, str, str, str]] = [
     (r"sshpass|mongo(?:sh|dump|restore|export|import)?|hydra|medusa|ncrack|rdesktop", "", "p", "*", ""),
     (r"crackmapexec|netexec|nxc|evil-winrm|smbmap|useradd|usermod", "", "p", "*", ""),
     (r"docker|podman|nerdctl|buildah|skopeo|helm|oc|cf|ibmcloud|az", "login", "p", "*", ""),
-    (r"atuin", "login|register", "pk", "*", ""),
+    (r"atuin", "login|register", "p k", "*", ""),
     (r"twine", "upload", "p", "*", ""),
-    (r"curl", "", "uU", "*", ":"),
+    (r"curl", "", "u U", "*", ":"),
     (r"redis-cli", "", "a", " ", ""),
     (r"ldap(?:search|add|modify|delete|whoami|passwd|compare|modrdn)", "", "w", "*", ""),
     (r"smbclient|rpcclient|smbget", "", "U", "*", "%"),
     (r"lftp", "", "u", "*", ","),
     (r"sqlcmd|bcp|ipmitool|mosquitto_(?:pub|sub)|unzip|zip", "", "P", "*", ""),
-    (r"7z|7za|7zr|7zz|u?n?rar", "", "p", "", ""),
+    (r"7z|7za|7zr|7zz|u?n?rar", "", "hp p", "", ""),
     (r"gh", "secret", "b", " ", ""),
     (r"openssl", "enc", "k", " ", ""),
 ]
@@ -51,13 +51,12 @@ def find(command: Command) -> Iterator[Secret]:
 
 def _short_options(command: Command) -> Iterator[Secret]:
     words = command.words
-    for at in range(len(words) - len(command.program) + 1):
-        if at < len(words):
-            name, rest = name_of(words[at]), words[at + 1 :]
-            for pattern, subcommand, letters, how, before in _OPTIONS:
-                if compiled(pattern).fullmatch(name) and _has_subcommand(rest, subcommand):
-                    for letter in letters:
-                        yield from _short_option(rest, letter, how, before)
+    runners = words[: len(words) - len(command.program) + 1]  # sshpass is one itself
+    for pattern, subcommand, letters, how, before in _OPTIONS:
+        at = next((at for at, word in enumerate(runners) if compiled(pattern).fullmatch(name_of(word))), None)
+        if at is not None and _has_subcommand(words, subcommand):
+            for letter in letters.split():
+                yield from _short_option(words[at + 1 :], "-" + letter, how, before)
 
 
 def _long_options(command: Command) -> Iterator[Secret]:
@@ -99,13 +98,13 @@ def _has_subcommand(words: list[Word], pattern: str) -> bool:
     return not pattern or any(compiled(pattern).fullmatch(word.text) for word in words)
 
 
-def _short_option(words: list[Word], letter: str, how: str, before: str) -> Iterator[Secret]:
+def _short_option(words: list[Word], option: str, how: str, before: str) -> Iterator[Secret]:
     for index, word in enumerate(words):
-        if not word.text.startswith("-" + letter):
+        if not word.text.startswith(option):
             continue
-        if len(word.text) > 2:
+        if len(word.text) > len(option):
             if how in ("", "*"):
-                yield from _password(word, 2, before)
+                yield from _password(word, len(option), before)
         elif how in (" ", "*") and index + 1 < len(words) and not words[index + 1].text.startswith("-"):
             yield from _password(words[index + 1], 0, before)
 

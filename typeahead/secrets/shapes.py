@@ -98,7 +98,7 @@ def _private_keys(line: str) -> Iterator[Secret]:
     if "PRIVATE KEY" not in line:
         return
     marks = list(compiled(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----").finditer(line))
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, following in zip(marks, [*marks[1:], None], strict=False):
         if mark[1] == "BEGIN":
             if following is not None and following[1] == "END":
                 inner, end = line[mark.end() : following.start()], following.end()
