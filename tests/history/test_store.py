@@ -154,9 +154,7 @@ def test_recent_is_oldest_first_and_can_leave_out(history: History) -> None:
 
 def test_every_column_is_kept(history: History) -> None:
     history.add("make", cwd="/src", status=2, session="s", started=12.5, duration_s=3.25)
-    row = history._connection.execute(
-        "SELECT command, cwd, status, session, started, duration_s FROM event"
-    ).fetchall()
+    row = history._connection.execute("SELECT command, cwd, status, session, started, duration_s FROM event").fetchall()
     assert row == [("make", "/src", 2, "s", 12.5, 3.25)]
 
 

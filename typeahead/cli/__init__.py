@@ -43,6 +43,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "why": Subcommand("typeahead.cli.why", "why", "Print what could complete PREFIX, and why it is shown or not."),
     "forget": Subcommand("typeahead.cli.forget", "forget", "Forget lines for good."),
     "stats": Subcommand("typeahead.cli.stats", "stats", "Print what suggestions have been worth to you."),
+    "history": Subcommand(
+        "typeahead.cli.history", "history", "Import, export, list or search the commands that are remembered."
+    ),
     "train": Subcommand(
         "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
     ),

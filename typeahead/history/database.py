@@ -224,6 +224,11 @@ class Database:
         with self.errors():
             return self._connection.execute(query, values).fetchall()
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one has begun on this connection."""
+        return self._connection.in_transaction
+
     def execute(self, statement: str, values: Any = ()) -> sqlite3.Cursor:
         """Run one statement; its errors are SQLite's own, for `errors` to translate."""
         return self._connection.execute(statement, values)

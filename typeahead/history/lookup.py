@@ -193,7 +193,7 @@ def _is_indexed(database: Database) -> bool:
     if not _has_full_text(database):
         return False
     ((last,),) = database.rows("SELECT coalesce(max(id), 0) FROM line")
-    if last - database.meta("indexed") > _MOST_UNINDEXED:
+    if last - database.meta("indexed") > _MOST_UNINDEXED and not database.in_transaction:
         with suppress(HistoryError):  # somebody writes, or the disk is full: reading goes on, if more slowly
             update_index(database)
     return database.has_table("line_text")
