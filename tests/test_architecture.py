@@ -54,7 +54,7 @@ DOORS = {
 # What runs before or beside a prompt: these libraries cost a tenth of a second to seconds, and are never imported
 # there, at module level or through another module.
 HEAVY = {"numpy", "numba", "scipy", "librosa", "matplotlib"}
-LIGHT = ["__init__", "__main__", "errors", "lexer", "secrets.*", "config", "history.*", "shell.*", "cli.*"]
+LIGHT = ["__init__", "__main__", "errors", "lexer", "secrets.*", "config", "history.*", "text.safety", "shell.*", "cli.*"]
 # The client also runs inside other people's shells: the standard library, and what of ours comes along with it.
 CLIENT, CLIENT_ROOMS = "shell.client", {"__init__", "shell", "config", "errors", "lexer", "secrets"}
 
@@ -236,12 +236,15 @@ def _pattern(entry: str) -> str:
 
 
 def heavy_clients(root: Path) -> list[str]:
-    """Find a client (the daemon is none) that reaches for heavy libraries, rnn or text, even inside a function."""
+    """Find a client (the daemon is none) that reaches for heavy libraries, rnn or text, even inside a function.
+
+    What is held to be light is none of these.
+    """
     return [
         str(found)
         for found in imports(root)
         if found.importer.startswith("shell.") and not found.importer.startswith("shell.daemon")
-        if found.when != "typing"
+        if found.when != "typing" and found.target not in LIGHT
         if found.target in HEAVY or (found.ours and found.target.split(".")[0] in ("rnn", "text", "voice", "sensor"))
     ]
 

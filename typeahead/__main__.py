@@ -5,20 +5,20 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in ([], ["shell"]):
-        _open_shell()
+    if sys.argv[1:] in ([], ["shell"], ["shell", "--private"]):
+        _open_shell(private="--private" in sys.argv)
     from typeahead.cli import main as cli_main
 
     cli_main()
 
 
-def _open_shell() -> None:
+def _open_shell(private: bool) -> None:
     """Open the shell with the settings as they are."""
     from typeahead.errors import TypeaheadError
     from typeahead.shell import startup
 
     try:
-        status = startup.run()
+        status = startup.run(private=private)
     except TypeaheadError as error:
         line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(error))
         print(f"typeahead: {line}", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,14 +13,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from typeahead import __version__
+from typeahead import __version__, config
+from typeahead.shell.ghost import Ghost
+from typeahead.shell.lines import PastLines
+from typeahead.shell.suggestions import Options, Suggestions
 
 PATIENCE_S = 20.0
 
@@ -169,15 +173,24 @@ class TableDaemon:
     ----------
     lines : list of str
         What has been recorded.
+    records : list of dict
+        The same, as they came.
+    forgotten : list of str
+        What it was asked to forget.
+    names : dict
+        What the session's shell has told of itself last.
     table : mapping
-        Prefix -> whole line.
+        Prefix -> whole line, or several, best first; one that is in ``past`` is from the history.
     silent : bool
         Take questions and say nothing.
     """
 
-    def __init__(self, path: Path, table: Mapping[str, str]) -> None:
-        self.table, self.silent = dict(table), False
+    def __init__(self, path: Path, table: Mapping[str, str | list[str]], past: Collection[str] = ()) -> None:
+        self.table, self.silent, self.past = dict(table), False, past
         self.lines: list[str] = []
+        self.records: list[dict[str, Any]] = []
+        self.forgotten: list[str] = []
+        self.names: dict[str, Any] = {}
         self.asked: list[str] = []
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
@@ -214,13 +227,22 @@ class TableDaemon:
         reply = {"op": request["op"], "id": request.get("id"), "state": "warm", "version": __version__, "pid": 0}
         if request["op"] == "record":
             self.lines.append(request["command"])
+            self.records.append(request)
+        if request["op"] == "forget":
+            self.forgotten.append(request["exact"])
+            reply |= {"forgotten": [1], "commands": 1}
+        if request["op"] == "names":
+            self.names = request
         if request["op"] == "suggest":
             prefix = request["prefix"]
             self.asked.append(prefix)
             if self.silent:
                 return None
-            found = [{"text": self.table[prefix], "source": "model", "log_prob": -0.1}] if prefix in self.table else []
-            reply |= {"prefix": prefix, "suggestions": found}
+            texts = self.table.get(prefix, [])
+            texts = [texts] if isinstance(texts, str) else texts[: request["n"]]
+            found = [(text, "history" if text in self.past else "model") for text in texts]
+            suggestions = [{"text": text, "source": source, "log_prob": -0.1} for text, source in found]
+            reply |= {"prefix": prefix, "suggestions": suggestions}
         return reply
 
     def hang_up(self) -> None:
@@ -240,6 +262,35 @@ class TableDaemon:
         self._server.close()
         self._thread.join(PATIENCE_S)
         self.hang_up()
+
+
+class Table:
+    """One session's suggestions, without a terminal, against a daemon that answers from a table."""
+
+    def __init__(self, table: Mapping[str, str | list[str]], past: Collection[str] = (), **options: bool) -> None:
+        self.daemon = TableDaemon(config.socket_path(), table, past)
+        self.ghost, self.lines, self.changes = Ghost(), PastLines(Path("/none")), 0
+        self.suggestions = Suggestions(self.ghost, self.lines, self._count, Options(**options))
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    def run(self, talk: Callable[[], Awaitable[None]]) -> None:
+        async def session() -> None:
+            try:
+                await talk()
+            finally:
+                self.suggestions.close()
+
+        try:
+            asyncio.run(session())
+        finally:
+            self.daemon.close()
 
 
 def shell_command(*options: str) -> list[str]:

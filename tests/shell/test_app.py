@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.shell.terminal import TableDaemon
 from typeahead import config
 from typeahead.history import History
 from typeahead.shell import prompt
 from typeahead.shell.ghost import Ghost, cut
 from typeahead.shell.lines import PastLines, read_bash_history
-from typeahead.shell.protocol import history_file
-from typeahead.shell.suggestions import Suggestions
+from typeahead.shell.names import Names
+from typeahead.shell.names import read as read_names
 from typeahead.shell.syntax import is_open
 
 # The prompt
@@ -191,135 +188,90 @@ def test_any_bytes_are_a_history(tmp_path_factory: pytest.TempPathFactory, data:
 
 def test_past_lines_come_from_the_session_then_the_store_then_bash(tmp_path: Path) -> None:
     (tmp_path / "history").write_text("git push\necho bash\n")
-    history = History(history_file())
+    history = History(config.history_file())
     history.add("git pull", cwd="/", status=0, session="s", started=1.0, duration_s=0.1)
     history.close()
     lines = PastLines(tmp_path / "history")
     lines.load()
     lines.wait()
     assert list(lines) == ["git pull", "echo bash", "git push"]
-    assert lines.newest("git p") == "git pull"
+    assert list(lines.going_on("git p")) == ["git pull", "git push"]
     lines.add("git push")
     assert list(lines) == ["git push", "git pull", "echo bash"]
-    assert lines.newest("git p") == "git push"
-    assert lines.newest("git push") is None
-    assert lines.newest("") is None
+    assert list(lines.going_on("git p")) == ["git push", "git pull"]
+    assert list(lines.going_on("git push")) == []
+    assert list(lines.going_on("")) == []
+
+
+def test_a_line_that_never_worked_does_not_go_on_until_it_works_once() -> None:
+    history = History(config.history_file())
+    for number, status in enumerate([1, 130, 2]):
+        history.add("make stored", status=status, started=float(number))
+    history.add("make unknown", status=None, started=9.0)
+    history.close()
+    lines = PastLines(Path("/none"))
+    lines.load()
+    lines.wait()
+    assert list(lines.going_on("make")) == ["make unknown"]
+    lines.add("make here", 127)
+    lines.add("make stopped", 148)
+    assert list(lines.going_on("make")) == ["make stopped", "make unknown"]
+    lines.add("make stored", 0)
+    lines.add("make here", 0)
+    lines.add("make here", 1)
+    assert list(lines.going_on("make")) == ["make here", "make stored", "make stopped", "make unknown"]
+
+
+def test_a_line_that_is_removed_is_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("echo bash\n")
+    lines = PastLines(tmp_path / "history")
+    lines.load()
+    lines.wait()
+    lines.add("echo bash")
+    assert lines.remove("echo bash")
+    assert not lines.remove("echo bash")
+    assert list(lines) == []
+
+
+def test_lines_are_read_again_once_some_are_forgotten() -> None:
+    history = History(config.history_file())
+    history.add("echo kept", started=1.0)
+    lines = PastLines(Path("/none"))
+    lines.add("echo canary")
+    lines.load()
+    lines.wait()
+    lines.reload()
+    lines.wait()
+    history.close()
+    assert list(lines) == ["echo kept"]
 
 
 def test_a_damaged_store_leaves_bashs_own_history(tmp_path: Path) -> None:
     (tmp_path / "history").write_text("echo bash\n")
-    history_file().parent.mkdir(parents=True)
-    history_file().write_bytes(b"not a database" * 100)
+    config.history_file().parent.mkdir(parents=True)
+    config.history_file().write_bytes(b"not a database" * 100)
     lines = PastLines(tmp_path / "history")
     lines.load()
     lines.wait()
     assert list(lines) == ["echo bash"]
 
 
-# Suggestions
+# What the shell knows
 
 
-class Table:
-    """Suggestions against a daemon that answers from a table."""
-
-    def __init__(self, table: dict[str, str], wanted: bool = True) -> None:
-        self.daemon = TableDaemon(config.socket_path(), table)
-        self.ghost, self.lines, self.changes = Ghost(), PastLines(Path("/none")), 0
-        self.suggestions = Suggestions(self.ghost, self.lines, self._count, wanted)
-
-    def _count(self) -> None:
-        self.changes += 1
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.005)
-
-    def run(self, talk: Callable[[], Awaitable[None]]) -> None:
-        async def session() -> None:
-            try:
-                await talk()
-            finally:
-                self.suggestions.close()
-
-        try:
-            asyncio.run(session())
-        finally:
-            self.daemon.close()
+@given(st.binary(max_size=300))
+def test_any_bytes_are_names(data: bytes) -> None:
+    names = read_names(data)
+    assert all(names.commands)
+    assert all(isinstance(value, str) for value in names.environ.values())
 
 
-def test_the_daemon_is_asked_at_each_edit_and_its_answer_shown() -> None:
-    table = Table({"git c": "git commit", "": "make"})
-
-    async def talk() -> None:
-        table.suggestions.begin_line("/")
-        await table.until(lambda: table.ghost.rest == "make")
-        table.suggestions.follow("git c")
-        assert table.ghost.rest == ""
-        await table.until(lambda: table.ghost.rest == "ommit")
-        assert table.changes == 2
-
-    table.run(talk)
-
-
-def test_an_answer_about_an_earlier_text_is_dropped() -> None:
-    table = Table({"a": "abc", "x": ""})
-
-    async def talk() -> None:
-        table.suggestions.begin_line("/")
-        table.suggestions.follow("a")
-        table.suggestions.follow("x")
-        await table.until(lambda: "x" in table.daemon.asked)
-        await asyncio.sleep(0.05)
-        assert table.ghost.rest == ""
-        assert table.changes == 0
-
-    table.run(talk)
-
-
-def test_where_the_daemon_has_nothing_the_history_answers() -> None:
-    table = Table({})
-    table.lines.add("rsync -av here there")
-
-    async def talk() -> None:
-        table.suggestions.begin_line("/")
-        table.suggestions.follow("rs")
-        await table.until(lambda: table.ghost.rest == "ync -av here there")
-
-    table.run(talk)
-
-
-def test_a_daemon_that_hangs_up_is_found_again() -> None:
-    table = Table({"a": "abc", "b": "bcd"})
-
-    async def talk() -> None:
-        table.suggestions.begin_line("/")
-        table.suggestions.follow("a")
-        await table.until(lambda: table.ghost.rest == "bc")
-        table.daemon.hang_up()
-        table.suggestions.follow("b")
-        await table.until(lambda: table.ghost.rest == "cd")
-
-    table.run(talk)
-
-
-def test_without_suggestions_lines_are_recorded_all_the_same() -> None:
-    table = Table({"a": "abc"}, wanted=False)
-
-    async def talk() -> None:
-        table.suggestions.begin_line("/")
-        table.suggestions.follow("a")
-        table.suggestions.record("echo kept", "/", 0, 1.0, 0.1)
-        table.suggestions.record(" echo secret", "/", 0, 1.0, 0.1)
-
-    table.run(talk)
-    assert table.daemon.asked == []
-    stored = History(history_file())
-    try:
-        assert table.daemon.lines + stored.recent(10) == ["echo kept"]
-    finally:
-        stored.close()
-    assert list(table.lines) == ["echo kept"]
+def test_names_are_read_with_values_for_three_variables_alone() -> None:
+    data = b"/bin:/usr/bin\0/home/ann\0\0HOME\nPATH\nTOKEN\n\0_git\nif\nll\n__ta_report\nll\n\0"
+    names = read_names(data)
+    assert names.commands == ["if", "ll", "_git"]
+    assert names.environ == {"PATH": "/bin:/usr/bin", "HOME": "/home/ann", "TOKEN": ""}
+    assert read_names(b"/bin") == Names([], {"PATH": "/bin"})
 
 
 # The end

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,23 +20,29 @@ from hypothesis import strategies as st
 from tests.shell.terminal import is_running, wait_until
 from typeahead import config
 from typeahead.errors import ShellError
+from typeahead.shell.names import Names
 from typeahead.shell.process import Bash, Outcome
 from typeahead.shell.terminal import Terminal
 
 # Runs in a process that is alone on a pseudo-terminal: reads lines (as Python literals) from a pipe, answers on one.
 _DRIVER = """
 import ast, os, sys
+from typeahead.shell.names import Names
 from typeahead.shell.process import Bash
 from typeahead.shell.terminal import Terminal
 lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
 os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
 terminal = Terminal()
 terminal.hold()
-process = Bash(terminal, "bash", os.getcwd())
+process = Bash(terminal, "bash", os.getcwd(), private=sys.argv[3] == "private")
 process.start()
 print(process.pid, file=answers)
-for line in lines:
-    outcome = process.run(ast.literal_eval(line))
+for line in map(ast.literal_eval, lines):
+    if line is None:
+        process.receive()
+        print(repr((process.history_rules, process.names and tuple(process.names))), file=answers)
+        continue
+    outcome = process.run(line)
     print(repr(tuple(outcome) if outcome else process.exit_status), file=answers)
 process.close()
 """
@@ -44,12 +51,13 @@ process.close()
 class Driven:
     """A `Bash` in a process of its own, since whoever hands a terminal over must own one."""
 
-    def __init__(self, cwd: Path) -> None:
+    def __init__(self, cwd: Path, private: bool = False) -> None:
         lines_in, lines_out = os.pipe()
         answers_in, answers_out = os.pipe()
         for fd in (lines_in, answers_out):
             os.set_inheritable(fd, True)
         arguments = [sys.executable, "-c", _DRIVER, str(lines_in), str(answers_out)]
+        arguments.append("private" if private else "")
         self.front_end, self.master = pty.fork()
         if self.front_end == 0:
             os.chdir(cwd)
@@ -60,6 +68,19 @@ class Driven:
         self._answers = os.fdopen(answers_in)
         self.pid = int(self._answers.readline())
         self.printed = b""
+
+    def rules(self) -> dict[str, str]:
+        """Return HISTCONTROL and HISTIGNORE as the shell had them when it read the last line."""
+        return self._told()[0]
+
+    def names(self) -> Names | None:
+        """Return what the shell knows, as far as it has told."""
+        told = self._told()[1]
+        return told and Names(*told)
+
+    def _told(self) -> Any:
+        print("None", file=self._lines)
+        return ast.literal_eval(self._answers.readline())
 
     def send(self, line: str) -> None:
         print(repr(line), file=self._lines)
@@ -234,6 +255,81 @@ def test_the_history_builtin_lists_the_session_and_the_users_file_is_left_alone(
     assert "echo first" in bash.output("history")
     bash.run("exit")
     assert not (isolated_home / ".bash_history").exists()
+
+
+def test_the_rules_of_the_shells_own_history_are_told_as_each_line_found_them(bash: Driven) -> None:
+    bash.run("HISTIGNORE='vault *'")
+    assert bash.rules() == {}
+    bash.run("vault read; HISTCONTROL=ignoredups:erasedups; HISTIGNORE=$'two\nlines'")
+    assert bash.rules() == {"HISTCONTROL": "", "HISTIGNORE": "vault *"}
+    bash.run("unset HISTIGNORE")
+    assert bash.rules() == {"HISTCONTROL": "ignoredups:erasedups", "HISTIGNORE": "two\nlines"}
+    bash.run("true")
+    assert bash.rules() == {"HISTCONTROL": "ignoredups:erasedups", "HISTIGNORE": ""}
+
+
+def test_rules_from_the_bashrc_hold_for_the_first_line(tmp_path: Path, isolated_home: Path) -> None:
+    (isolated_home / ".bashrc").write_text("HISTCONTROL=ignoreboth\n")
+    driven = Driven(tmp_path)
+    driven.run("true")
+    assert driven.rules()["HISTCONTROL"] == "ignoreboth"
+    driven.close()
+
+
+def test_the_shells_own_names_are_told_after_the_line_that_changes_them(bash: Driven) -> None:
+    bash.run("alias hi='echo hello'; f-1() { :; }; _part() { :; }; export TOKEN=hidden CDPATH=/usr:.")
+
+    def known() -> Names | None:
+        names = bash.names()
+        return names if names and "hi" in names.commands else None
+
+    names = wait_until(known, lambda: repr(bash.names()))
+    assert {"hi", "f-1", "cd", "for", "_part"} <= set(names.commands)
+    assert names.commands[-1] == "_part"
+    assert not [name for name in names.commands if name.startswith("__ta_")]
+    assert names.environ["CDPATH"] == "/usr:."
+    assert names.environ["PATH"] == os.environ["PATH"]
+    assert names.environ["TOKEN"] == ""
+    assert "__TA_DIR" not in names.environ
+    bash.run("unalias hi; unset -f f-1")
+    wait_until(lambda: "hi" not in bash.names().commands, lambda: repr(bash.names()))
+    assert "f-1" not in bash.names().commands
+
+
+def test_two_thousand_functions_hold_nothing_up(bash: Driven) -> None:
+    bash.run('for i in {1..2000}; do eval "a_rather_long_name_of_a_function_with_the_number_$i() { :; }"; done')
+    assert bash.output("echo on") == "on\n"
+    wait_until(lambda: len(bash.names().commands) > 2000, lambda: str(len(bash.names().commands)))
+
+
+@pytest.mark.parametrize("options", ["-e", "-u", "-C", "-euC"])
+def test_telling_names_survives_the_options_of_a_strict_shell(bash: Driven, options: str) -> None:
+    bash.run(f"set {options}; unset CDPATH HISTCONTROL HISTIGNORE; alias made=ls")
+    wait_until(lambda: "made" in bash.names().commands, lambda: repr(bash.names()))
+    assert bash.output("echo alive") == "alive\n"
+
+
+def test_a_line_that_has_been_read_does_not_lie_about(bash: Driven) -> None:
+    bash.send("echo go; read x; echo $x")
+    wait_until(lambda: (bash.drain(), b"go" in bash.printed)[1], lambda: repr(bash.printed))
+    assert len(list(config.runtime_dir().glob("shell-*/records"))) == 1
+    wait_until(lambda: not list(config.runtime_dir().glob("shell-*/line")), lambda: "the line is still there")
+    os.write(bash.master, b"on\n")
+    assert isinstance(bash.answer(), Outcome)
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["as usual", "private"])
+def test_the_shells_own_history_file_is_written_by_the_users_hook_unless_private(
+    tmp_path: Path, isolated_home: Path, private: bool
+) -> None:
+    (isolated_home / ".bashrc").write_text(f"HISTFILE={isolated_home}/kept; PROMPT_COMMAND='history -a'\n")
+    driven = Driven(tmp_path, private)
+    driven.run("echo canary")
+    driven.run("true")
+    assert driven.run("exit 0") == 0
+    driven.close()
+    kept = isolated_home / "kept"
+    assert ("canary" in kept.read_text()) is not private if kept.exists() else private
 
 
 def test_prompt_hooks_run_once_for_each_line(bash: Driven, tmp_path: Path) -> None:

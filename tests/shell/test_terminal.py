@@ -542,6 +542,92 @@ def test_lines_are_recorded_but_not_those_that_begin_with_a_space(daemon: TableD
     assert daemon.lines == ["echo public", "echo last"]
 
 
+def test_what_histignore_excludes_is_not_recorded(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(bashrc="HISTCONTROL=ignoreboth HISTIGNORE='vault *'")
+    terminal.run("vault read")
+    terminal.wait_for("[127]")
+    output_of(terminal, "echo once", "once")
+    output_of(terminal, "echo once; echo twice", "twice")
+    wait_until(lambda: "echo once; echo twice" in daemon.lines, lambda: repr(daemon.lines))
+    assert daemon.lines == ["echo once", "echo once; echo twice"]
+
+
+def test_a_secret_is_told_of_once_and_goes_nowhere(daemon: TableDaemon, open_shell: Open) -> None:
+    token = "ghp_" + "aB3dE6gH9k" * 3 + "L2n4P6"
+    terminal = open_shell()
+    terminal.run(f"export GH={token}")
+    terminal.wait_for("withheld from the history")
+    output_of(terminal, "echo on", "on")
+    rows = [row for row in terminal.screen() if "withheld" in row]
+    assert rows == ["typeahead: a GitHub token was withheld from the history"]
+    wait_until(lambda: "echo on" in daemon.lines, lambda: repr(daemon.lines))
+    assert token not in repr(daemon.records)
+    terminal.press("Up", "Up")
+    wait_for_input(terminal, "export GH=***")
+
+
+def test_a_private_session_leaves_no_trace(
+    daemon: TableDaemon, open_shell: Open, isolated_home: Path, folder: Path
+) -> None:
+    hook = f"HISTFILE={isolated_home}/kept; PROMPT_COMMAND='history -a'"
+    terminal = open_shell("--private", bashrc=hook, prompt="private …/folder ❯")
+    output_of(terminal, "echo can''ary", "canary")
+    output_of(terminal, "export KEY=" + "ghp_" + "aB3dE6gH9k" * 3 + "L2n4P6; echo set", "set")
+    assert "withheld" not in "".join(terminal.screen())
+    terminal.type("git com")
+    wait_for_input(terminal, TABLE["git com"])
+    terminal.press("C-u", "Up", "Up")
+    wait_for_input(terminal, "echo can''ary")  # within the session all is as usual
+    terminal.press("C-u")
+    terminal.run("exit")
+    assert terminal.exit_status() == 0
+    assert daemon.lines == []
+    for root in (isolated_home, folder, config.runtime_dir()):
+        for path in root.rglob("*"):
+            assert not (path.is_file() and (b"can''ary" in path.read_bytes() or b"aB3dE6gH9k" in path.read_bytes())), (
+                path
+            )
+
+
+def test_the_shells_aliases_are_known_to_the_daemon_while_they_are(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(bashrc="alias hi=echo; later() { alias more=echo; }")
+    wait_until(lambda: {"hi", "later", "cd"} <= set(daemon.names.get("names", [])), lambda: repr(daemon.names))
+    terminal.run("later; unalias hi; export TOKEN=hidden")
+    wait_until(lambda: "more" in daemon.names["names"], lambda: repr(daemon.names))
+    assert "hi" not in daemon.names["names"]
+    assert daemon.names["environ"]["TOKEN"] == ""
+
+
+def test_alternatives_come_in_turn_and_a_key_forgets_one(daemon: TableDaemon, open_shell: Open) -> None:
+    daemon.table["git c"] = ["git commit", "git checkout", "git clone"]
+    daemon.past = ["git checkout"]
+    terminal = open_shell()
+    terminal.type("git c")
+    wait_for_input(terminal, "git commit")
+    for key, wanted in [("M-n", "git checkout"), ("M-n", "git clone"), ("M-p", "git checkout")]:
+        terminal.press(key)
+        wait_for_input(terminal, wanted)
+    terminal.press("S-DC")
+    wait_for_input(terminal, "git c [forgotten]")
+    wait_for_input(terminal, "git c")
+    assert daemon.forgotten == ["git checkout"]
+    daemon.table["git c"] = "git checkout"
+    terminal.press("C-u")
+    terminal.type("git c")
+    time.sleep(0.3)
+    assert after_prompt(terminal) == "git c"
+
+
+def test_without_a_daemons_answer_a_line_that_failed_is_not_offered(daemon: TableDaemon, open_shell: Open) -> None:
+    daemon.silent = True
+    terminal = open_shell()
+    output_of(terminal, "echo canary works", "canary works")
+    terminal.run("echo canary fails; false")
+    wait_until(lambda: terminal.row().startswith("[1] "), lambda: repr(terminal.screen()))
+    terminal.type("echo c")
+    wait_for_input(terminal, "echo canary works")
+
+
 def test_up_brings_back_lines_of_the_session_and_of_the_past(open_shell: Open, isolated_home: Path) -> None:
     (isolated_home / ".bash_history").write_text("echo older\n")
     terminal = open_shell("--no-suggest")

@@ -10,12 +10,14 @@ import click
 @click.command()
 @click.option("--bash", metavar="PROGRAM", help="The bash to run underneath: a name or a path.")
 @click.option("--suggest/--no-suggest", default=None, help="Show completions in grey (the default), or none.")
-def shell(bash: str | None, suggest: bool | None) -> None:
+@click.option("--private", is_flag=True, help="Keep nothing of what you run: no history, nothing learnt.")
+def shell(bash: str | None, suggest: bool | None, private: bool) -> None:
     """Open your bash with completions in grey (the default).
 
     Your ~/.bashrc is read, and everything you run, run by one live bash. Right, End, Ctrl-E or Ctrl-F take a
-    completion, Alt-F or Ctrl-Right a word of it, Esc or Ctrl-G dismisses it. Ctrl-D or `exit` leave.
+    completion, Alt-F or Ctrl-Right a word of it, Alt-N and Alt-P show others in turn, Shift-Delete or Ctrl-X K forget
+    it for ever, Esc or Ctrl-G dismiss it. Ctrl-D or `exit` leave.
     """
     from typeahead.shell import startup
 
-    sys.exit(startup.run(bash=bash, suggest=suggest))
+    sys.exit(startup.run(bash=bash, suggest=suggest, private=private))

@@ -20,10 +20,15 @@ class Ghost:
     ----------
     typed : str
         The line so far.
+    source : str
+        Where the suggestion is from: "history", "model" and so on.
+    notice : str
+        A word to the user in the suggestion's place, until the next edit; nothing that could be taken.
     """
 
     def __init__(self) -> None:
         self.typed = ""
+        self.source = self.notice = ""
         self._line = ""  # the whole suggested line; "" is none
         self._dismissed = False
 
@@ -32,35 +37,49 @@ class Ghost:
         """What is suggested after the typed text; empty for none."""
         return self._line[len(self.typed) :]
 
+    @property
+    def line(self) -> str:
+        """The whole suggested line; empty for none."""
+        return self._line
+
     def follow(self, typed: str) -> None:
         """Take note of an edit: keep a suggestion that still matches, drop any other, end a dismissal."""
         if typed == self.typed:
             return
-        self.typed, self._dismissed = typed, False
+        self.typed, self.notice, self._dismissed = typed, "", False
         if not (self._line.startswith(typed) and len(self._line) > len(typed)):
             self._line = ""
 
     def clear(self) -> None:
         """Begin a new, empty line."""
-        self.typed, self._line, self._dismissed = "", "", False
+        self.typed = self._line = self.notice = ""
+        self._dismissed = False
 
     def dismiss(self) -> None:
         """Show nothing until the next edit."""
         self._line, self._dismissed = "", True
 
-    def offer(self, line: str) -> bool:
+    def offer(self, line: str, source: str = "") -> bool:
         """Suggest ``line``; return whether that changes what is shown.
 
         A text that does not start with what is typed answers an older question. One with a control character (a
         newline would run it, an escape would drive the terminal), or another that cannot be seen, is refused whole.
         """
-        rest = line[len(self.typed) :]
-        if self._dismissed or not line.startswith(self.typed) or not rest.strip() or not rest.isprintable():
+        if self._dismissed or not self._fits(line) or line == self._line or not line.startswith(self._line):
             return False
-        if line == self._line or not line.startswith(self._line):
-            return False
-        self._line = line
+        self._line, self.source = line, source
         return True
+
+    def choose(self, line: str, source: str = "") -> bool:
+        """Suggest ``line`` instead of what is shown, since the user asks for another; return whether it can be."""
+        if not self._fits(line):
+            return False
+        self._line, self.source, self.notice, self._dismissed = line, source, "", False
+        return True
+
+    def _fits(self, line: str) -> bool:
+        rest = line[len(self.typed) :]
+        return line.startswith(self.typed) and bool(rest.strip()) and rest.isprintable()
 
     def next_word(self) -> str:
         """Return the first word of the rest, with the blanks before it; a folder of a path counts as a word."""

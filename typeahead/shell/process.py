@@ -31,6 +31,8 @@ from typing import NamedTuple
 
 from typeahead import config
 from typeahead.errors import ShellError
+from typeahead.shell.names import Names
+from typeahead.shell.names import read as read_names
 from typeahead.shell.terminal import Terminal
 
 _RUN, _REPORT, _REPAIR = b"\x1e", b"\t", b"n\x1f"  # keys on the private terminal; rc.bash binds them
@@ -59,11 +61,17 @@ class Process:
         Name or path of the shell.
     cwd : str
         Its directory at start.
+    private : bool
+        The shell's own history file is left alone, even where the user's start-up file names one.
 
     Attributes
     ----------
     status, cwd
         Of the last line.
+    names : Names or None
+        What the shell knows, told after each line.
+    history_rules : dict
+        The shell's ``HISTCONTROL`` and ``HISTIGNORE`` when it read the last line.
     initialised : bool
         The shell has set up job control. Until then the terminal must change hands only as the shell itself does it:
         finding another owner than it expects, it would do without job control for the whole session.
@@ -73,15 +81,21 @@ class Process:
         Once the shell has ended: its status, 128 + n if signal n killed it.
     """
 
-    def __init__(self, terminal: Terminal, program: str, cwd: str) -> None:
+    def __init__(self, terminal: Terminal, program: str, cwd: str, private: bool = False) -> None:
         self.terminal = terminal
+        self.private = private
         self.program = _find(program)
         self.status, self.cwd = 0, cwd
         self.initialised = self.ready = False
+        self.names: Names | None = None
+        self.history_rules: dict[str, str] = {}
+        self._names_file = b""
+        self._rules: dict[str, str] = {}  # as they are now
         self.exit_status: int | None = None
         self.pid = 0
         self.pidfd = -1
         self._folder = Path(tempfile.mkdtemp(prefix=f"shell-{os.getpid()}-", dir=config.runtime_dir()))
+        self._line_file = self._folder / "line"
         os.mkfifo(self._folder / "records", 0o600)
         # Read-write, so that it never reads as ended between two records.
         self._records = os.open(self._folder / "records", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -150,9 +164,23 @@ class Process:
                 self.initialised = True
             elif record == b"R":  # the start-up file is through; the key is read once the line editor runs
                 self._ask()
+            elif record == b"L":
+                self._line_file.unlink(missing_ok=True)  # what has been read need not lie about
+            elif record == b"N":
+                self._read_names()
+            elif record.startswith(b"H "):
+                control, _, ignore = record[2:].decode("utf-8", "surrogateescape").partition("\n")
+                self._rules = {"HISTCONTROL": control, "HISTIGNORE": ignore}
             elif (report := self._report(record)) is not None:
                 outcome = report
         return outcome
+
+    def _read_names(self) -> None:
+        """Take what the shell knows, if it differs from what it knew."""
+        with suppress(OSError):
+            data = b"\0".join((self._folder / "names").read_bytes().split(b"\0", 5)[:5])
+            if data != self._names_file:
+                self._names_file, self.names = data, read_names(data)
 
     def _report(self, record: bytes) -> Outcome | None:
         """Take one report; ``None`` for a second answer to a question that was asked twice."""
@@ -231,8 +259,10 @@ class Process:
             leaving = bool(_LEAVE.match(line))
             text = self._leave_now(line) if leaving and self._leaving else line
             self._leaving = leaving
-            (self._folder / "line").write_bytes(text.replace("\0", "").encode("utf-8", "surrogateescape"))
+            self._line_file.unlink(missing_ok=True)  # some file systems flush a file that is written over at once
+            self._line_file.write_bytes(text.replace("\0", "").encode("utf-8", "surrogateescape"))
             self.receive()
+            self.history_rules = self._rules
             self._lines_run += 1
             self._send(_RUN)
             self._ask()
@@ -311,6 +341,8 @@ class Bash(Process):
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ, __TA_DIR=str(self._folder), __TA_TTY=self.terminal.path, INPUTRC="/dev/null")
+        if self.private:
+            environment["__TA_PRIVATE"] = "1"
         if "INPUTRC" in os.environ:
             environment["__TA_INPUTRC"] = os.environ["INPUTRC"]
         return environment

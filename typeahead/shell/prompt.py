@@ -1,17 +1,18 @@
 """The prompt's text: ``[status] directory ❯``, the same for the first paint and for the line editor.
 
-On the way to the first paint, so it imports almost nothing.
+Where nothing of the session is kept, ``private`` stands before the directory. On the way to the first paint, so it
+imports almost nothing.
 """
 
 from __future__ import annotations
 
 import os
 
-_STATUS, _DIRECTORY, _MARK, _RESET = "\x1b[31m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
+_STATUS, _PRIVATE, _DIRECTORY, _MARK, _RESET = "\x1b[31m", "\x1b[2m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
 _WIDEST = 40  # columns a directory takes at most, however wide the window
 
 
-def render(status: int, cwd: str, columns: int) -> str:
+def render(status: int, cwd: str, columns: int, private: bool = False) -> str:
     """Return the prompt as one line with ANSI colours (none where ``NO_COLOR`` is set or the terminal is dumb).
 
     Parameters
@@ -22,13 +23,21 @@ def render(status: int, cwd: str, columns: int) -> str:
         The shell's directory, absolute.
     columns
         Width of the window; the directory takes about a third of it at most.
+    private
+        Whether to say that nothing of the session is kept.
     """
-    plain = bool(os.environ.get("NO_COLOR")) or is_dumb()
-    status_colour, colour, bold, reset = ("",) * 4 if plain else (_STATUS, _DIRECTORY, _MARK, _RESET)
+    colours = ("",) * 5 if is_plain() else (_STATUS, _PRIVATE, _DIRECTORY, _MARK, _RESET)
+    status_colour, dim, colour, bold, reset = colours
     unicode = speaks_unicode()
     failed = f"{status_colour}[{status}]{reset} " if status else ""
     directory = shorten(cwd, max(6, min(_WIDEST, columns // 3)), "…" if unicode else "..")
-    return f"{failed}{colour}{directory}{reset} {bold}{'❯' if unicode else '>'}{reset} "
+    mode = f"{dim}private{reset} " if private else ""
+    return f"{failed}{mode}{colour}{directory}{reset} {bold}{'❯' if unicode else '>'}{reset} "
+
+
+def is_plain() -> bool:
+    """Whether colours are not wanted, or not known to the terminal."""
+    return bool(os.environ.get("NO_COLOR")) or is_dumb()
 
 
 def is_dumb() -> bool:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from typeahead.shell import prompt
 from typeahead.shell.terminal import Terminal
 
+TYPE_CHECKING = False  # `typing` would keep the prompt waiting
+if TYPE_CHECKING:
+    from typing import Any
 
-def run(bash: str | None = None, suggest: bool | None = None) -> int:
+
+def run(bash: str | None = None, suggest: bool | None = None, private: bool = False) -> int:
     """Run a session on this process's terminal; return the status to exit with.
 
     Parameters
@@ -19,6 +23,8 @@ def run(bash: str | None = None, suggest: bool | None = None) -> int:
         The program underneath, instead of the configured one.
     suggest : bool, optional
         Whether to show suggestions, instead of what is configured.
+    private : bool
+        Keep nothing of what is run in this session.
 
     Raises
     ------
@@ -32,9 +38,9 @@ def run(bash: str | None = None, suggest: bool | None = None) -> int:
     try:
         cwd = prompt.initial_cwd()
         # Bracketed paste from the first moment: lines pasted before the line editor is up must not run either.
-        terminal.write(prompt.render(0, cwd, terminal.columns) + ("" if prompt.is_dumb() else "\x1b[?2004h"))
+        terminal.write(prompt.render(0, cwd, terminal.columns, private) + ("" if prompt.is_dumb() else "\x1b[?2004h"))
         terminal.hold()
-        return _session(terminal, cwd, bash, suggest)
+        return _session(terminal, cwd, {"bash": bash, "suggest": suggest}, private)
     except Exception:
         # The message stands where the prompt stood.
         terminal.write("\r\n" if prompt.is_dumb() else "\r\x1b[K\x1b[?2004l")
@@ -43,7 +49,7 @@ def run(bash: str | None = None, suggest: bool | None = None) -> int:
         terminal.restore()
 
 
-def _session(terminal: Terminal, cwd: str, bash: str | None, suggest: bool | None) -> int:
+def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool) -> int:
     import gc
 
     # Importing makes many objects and no garbage; looking for some costs a twentieth of the time. `App` switches the
@@ -52,12 +58,12 @@ def _session(terminal: Terminal, cwd: str, bash: str | None, suggest: bool | Non
     from typeahead import config
     from typeahead.shell.process import Bash
 
-    settings = config.load(shell={"bash": bash, "suggest": suggest}).shell
-    process = Bash(terminal, settings.bash, cwd)
+    settings = config.load(shell=flags)
+    process = Bash(terminal, settings.shell.bash, cwd, private)
     try:
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
 
-        return App(terminal, process, settings).run()
+        return App(terminal, process, settings.shell, settings.text.empty).run()
     finally:
         process.close()

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
+from typeahead.shell.usage import Usage
 
 if TYPE_CHECKING:
     from typeahead.shell.client import Client
+    from typeahead.shell.names import Names
 
 _SLOW_ANSWER_S = 0.15  # a daemon that has said nothing by then is passed over for the history
+_ALTERNATIVES = 3  # lines in turn: the first suggestion and two more
+_NOTICE_S = 1.0  # for which a notice stands
+
+
+def load() -> None:
+    """Load, for a thread, what the first suggestion without the daemon would keep a key waiting for."""
+    from typeahead.secrets import redact
+    from typeahead.text.safety import may_suggest
+
+    may_suggest(redact("echo first")[0], "echo")
+
+
+class Options(NamedTuple):
+    """What a session's suggestions may do."""
+
+    wanted: bool = True  # False: suggest nothing and start no daemon; lines are still recorded
+    empty: bool = True  # ask at the empty prompt, too
+    private: bool = False  # tell nobody what has been run
 
 
 class Suggestions:
@@ -26,67 +48,167 @@ class Suggestions:
         Past lines, for when the daemon has nothing or is not there.
     on_change
         Called when something new is to be drawn.
-    wanted
-        False: suggest nothing and start no daemon; lines are still recorded.
+    options
+        What may be done.
     """
 
-    def __init__(self, ghost: Ghost, lines: PastLines, on_change: Callable[[], None], wanted: bool = True) -> None:
+    def __init__(
+        self, ghost: Ghost, lines: PastLines, on_change: Callable[[], None], options: Options | None = None
+    ) -> None:
+        self.usage = Usage()
         self._ghost = ghost
         self._lines = lines
         self._on_change = on_change
-        self._wanted = wanted
+        self._options = options or Options()
         self._cwd = ""
         self._client: Client | None = None
+        self._names: Names | None = None  # what the client has been told
+        self._asked_at = 0.0
+        self._previous = ""  # the last line that was recorded
+        self._forgotten: set[str] = set()  # lines that the user wants to see no more
+        self._alternatives: list[tuple[str, str]] = []  # (line, source) that are shown in turn
+        self._turn: int | None = None  # where to go in them once they are there: 1 on, -1 back; None: nobody has asked
         self._slow_answer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self._end_of_notice: asyncio.TimerHandle | None = None
 
-    def begin_line(self, cwd: str) -> None:
+    def begin_line(self, cwd: str, names: Names | None = None) -> None:
         """Begin with an empty line in the directory ``cwd``; the first time, look for the daemon."""
         self._cwd = cwd
         self._ghost.clear()
         self._open()
-        self._ask()
+        self.know(names)
+        self._begin_text()
+
+    def know(self, names: Names | None) -> None:
+        """Pass on what the shell knows, when that is news."""
+        if names is not None and names is not self._names and self._client is not None:
+            self._names = names
+            self._client.names(names.commands, names.environ)
 
     def follow(self, typed: str) -> None:
         """Take note of an edit and ask for the rest of the line."""
         self._ghost.follow(typed)
+        self._begin_text()
+
+    def _begin_text(self) -> None:
+        self._alternatives, self._turn = [], None
         self._ask()
 
-    def record(self, line: str, cwd: str, status: int, started: float, duration_s: float) -> None:
-        """Tell of a line that has been run; one that begins with a space is told to nobody."""
-        if line.startswith(" ") or not line.strip():
+    # What the user does with a suggestion
+
+    def take(self, text: str) -> str:
+        """Return ``text``, all of the suggestion or a word of it, which is taken."""
+        self.usage.accept(len(text))
+        return text
+
+    def dismiss(self) -> None:
+        """Show nothing until the next edit."""
+        self._ghost.dismiss()
+
+    def turn(self, step: int) -> None:
+        """Show the next alternative (``step`` 1) or the one before (-1); ask for them the first time."""
+        if self._alternatives:
+            self._show_alternative(step)
+        elif self._client is not None and self._options.wanted:
+            self._turn = step
+            self._ask(_ALTERNATIVES)
+
+    def forget(self) -> None:
+        """Forget the shown line, wherever and however often it was run, and suggest it no more."""
+        line = self._ghost.line
+        if not line or self._client is None:
             return
-        self._lines.add(line)
-        self._open().record(line, cwd, status, started, duration_s)
+        was_run = self._lines.remove(line) or self._ghost.source == "history"
+        self._forgotten.add(line)
+        self._alternatives = [each for each in self._alternatives if each[0] != line]
+        self._ghost.dismiss()
+        self._client.forget(line)
+        if was_run:
+            self._notify("forgotten")
+
+    def _notify(self, notice: str) -> None:
+        """Put a word in the suggestion's place for a moment."""
+        if self._end_of_notice is not None:
+            self._end_of_notice.cancel()
+        self._ghost.notice = notice
+        self._end_of_notice = asyncio.get_running_loop().call_later(_NOTICE_S, self._withdraw_notice)
+        self._on_change()
+
+    def _withdraw_notice(self) -> None:
+        self._ghost.notice = ""
+        self._on_change()
+
+    # What has been run
+
+    def record(
+        self,
+        line: str,
+        cwd: str,
+        status: int,
+        started: float,
+        duration_s: float,
+        rules: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Tell of a line that has been run; return the kinds of secrets that were withheld.
+
+        One that begins with a space, or that the shell's own ``rules`` (HISTCONTROL, HISTIGNORE) exclude from its
+        history, is told to nobody. In a private session, none is told, and this session alone remembers it.
+        """
+        from typeahead.secrets import redact
+        from typeahead.shell.protocol import is_private
+
+        try:
+            from typeahead.shell.ignore import Ignore
+        except ModuleNotFoundError:  # TODO: gone as soon as the module is there
+            excluded = False
+        else:
+            excluded = Ignore(rules or {}).is_excluded(line, self._previous)
+        if is_private(line) or excluded:
+            return []
+        self._previous = line
+        redacted, kinds = redact(line)
+        self._lines.add(redacted, status)
+        self._forgotten.discard(redacted)
+        if self._options.private:
+            return []
+        self._open().record(redacted, cwd, status, started, duration_s, use=self.usage.of(line))
+        return kinds
 
     def close(self) -> None:
         """Hang up on the daemon; what it has not taken is stored here."""
-        for timer in (self._slow_answer, self._retry):
+        for timer in (self._slow_answer, self._retry, self._end_of_notice):
             if timer is not None:
                 timer.cancel()
         if self._client is not None:
-            self._client.on_connect = self._client.on_disconnect = None
+            self._client.on_connect = self._client.on_disconnect = self._client.on_forgotten = None
             self._client.close()
             self._client = None
+
+    # The daemon
 
     def _open(self) -> Client:
         if self._client is None:
             from typeahead.shell.client import Client  # here: the line editor is up already
 
             self._lines.load()
-            self._client = Client(autostart=self._wanted)
+            self._client = Client(autostart=self._options.wanted)
             self._client.on_connect = lambda fd: asyncio.get_running_loop().add_reader(fd, self._receive)
             self._client.on_disconnect = self._on_disconnect
+            self._client.on_forgotten = lambda num_commands: self._lines.reload() if num_commands else None
             self._tick()
         return self._client
 
-    def _ask(self) -> None:
+    def _ask(self, n: int = 1) -> None:
         typed = self._ghost.typed
-        if self._client is None or not self._wanted or "\n" in typed:
+        if self._client is None or not self._options.wanted or "\n" in typed:
             return
         if self._slow_answer is not None:
             self._slow_answer.cancel()
-        self._client.suggest(typed, self._cwd)
+        if not typed and not self._options.empty:
+            return
+        self._asked_at = time.monotonic()
+        self._client.suggest(typed, self._cwd, n)
         if self._client.state == "offline":
             self._suggest_from_history()
         else:
@@ -101,19 +223,48 @@ class Suggestions:
         was_warm = self._client.state == "warm"
         for reply in self._client.receive():
             if reply.prefix == self._ghost.typed:
+                self.usage.answer(time.monotonic() - self._asked_at)
                 if self._slow_answer is not None:
                     self._slow_answer.cancel()
-                self._offer(suggestion.text for suggestion in reply.suggestions)
-                self._suggest_from_history()  # where it has nothing: it need not know this user's past yet
-        if self._client.state == "warm" and not was_warm and not self._ghost.rest:
+                found = [(suggestion.text, suggestion.source) for suggestion in reply.suggestions]
+                if self._turn is not None or not found:  # it need not know this user's past yet
+                    found += self._past(reply.prefix)
+                self._offer(found)
+        if self._client is not None and self._client.state == "warm" and not was_warm and not self._ghost.rest:
             self._ask()
 
     def _suggest_from_history(self) -> None:
-        if not self._ghost.rest and (line := self._lines.newest(self._ghost.typed)) is not None:
-            self._offer([line])
+        if self._turn is not None or not self._ghost.rest:
+            self._offer(self._past(self._ghost.typed))
 
-    def _offer(self, lines: Iterable[str]) -> None:
-        if any(self._ghost.offer(line) for line in lines):
+    def _past(self, typed: str) -> list[tuple[str, str]]:
+        """Return the newest past lines that may be suggested without the daemon, and where they are from."""
+        if not typed:
+            return []
+        from typeahead.secrets import find
+        from typeahead.text.safety import may_suggest
+
+        fit = (line for line in self._lines.going_on(typed) if may_suggest(line, typed) and not find(line))
+        return [(line, "history") for line in islice(fit, _ALTERNATIVES)]
+
+    def _offer(self, found: Iterable[tuple[str, str]]) -> None:
+        """Show the best of what was found, or, when the user has asked for alternatives, the next of them."""
+        wanted = [each for each in found if each[0] not in self._forgotten]
+        if self._turn is None:
+            if any(self._ghost.offer(line, source) for line, source in wanted):
+                self._on_change()
+        elif wanted:
+            step, self._turn = self._turn, None
+            shown = [(self._ghost.line, self._ghost.source)] if self._ghost.rest else []
+            others = [each for each in wanted if each[0] != self._ghost.line]
+            self._alternatives = list(dict.fromkeys(shown + others))[:_ALTERNATIVES]
+            self._show_alternative(step)
+
+    def _show_alternative(self, step: int) -> None:
+        lines = [line for line, _ in self._alternatives]
+        here = lines.index(self._ghost.line) if self._ghost.line in lines else -1
+        turned = ((here + step * number) % len(lines) for number in range(1, len(lines) + 1))
+        if any(self._ghost.choose(*self._alternatives[place]) for place in turned):
             self._on_change()
 
     def _on_disconnect(self, fd: int) -> None:
@@ -124,7 +275,7 @@ class Suggestions:
     def _tick(self) -> None:
         """Connect to the daemon, or start it, when it is time to try again."""
         self._retry = None
-        if self._client is not None and self._wanted:
+        if self._client is not None and self._options.wanted:
             self._client.tick()
             self._schedule_retry()
 

@@ -28,13 +28,13 @@ from prompt_toolkit.styles import Style
 from typeahead.config import ShellConfig
 from typeahead.errors import ConfigError
 from typeahead.shell import ghost as ghosts
-from typeahead.shell import prompt
+from typeahead.shell import prompt, suggestions
 from typeahead.shell.app import keys
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
-from typeahead.shell.suggestions import Suggestions
+from typeahead.shell.suggestions import Options, Suggestions
 from typeahead.shell.terminal import Terminal
 
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
@@ -52,9 +52,11 @@ class App:
         made them.
     settings
         Whether to suggest, and the style of suggestions.
+    empty
+        Whether to suggest at the empty prompt, too.
     """
 
-    def __init__(self, terminal: Terminal, process: Process, settings: ShellConfig) -> None:
+    def __init__(self, terminal: Terminal, process: Process, settings: ShellConfig, empty: bool = True) -> None:
         self._terminal = terminal
         self._process = process
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,6 +64,9 @@ class App:
         self._interrupted = False
         self._startup_output = b""
         ghost, lines = Ghost(), PastLines()
+        self._suggestions = Suggestions(
+            ghost, lines, lambda: self._editor.app.invalidate(), Options(settings.suggest, empty, process.private)
+        )
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._editor = PromptSession[str](
             self._prompt,
@@ -69,14 +74,12 @@ class App:
             output=_output(),
             style=_style(settings.highlight),
             history=_History(lines),
-            key_bindings=keys.bindings(ghost),
+            key_bindings=keys.bindings(ghost, self._suggestions),
             input_processors=[_GhostText(ghost, self._prompt)],
             prompt_continuation="",
         )
         self._editor.app.ttimeoutlen = 0.05  # an Esc that is no Alt key is known as such after this
-        self._suggestions = Suggestions(ghost, lines, self._editor.app.invalidate, settings.suggest)
-        self._editor.default_buffer.on_text_changed += lambda buffer: self._suggestions.follow(buffer.text)
-        self._editor.app.key_processor.after_key_press += lambda _: keys.dismiss_on_escape(ghost)
+        keys.attach(self._editor, ghost, self._suggestions)
 
     def run(self) -> int:
         """Prompt and run lines until the shell has ended; return its exit status."""
@@ -128,24 +131,28 @@ class App:
     async def _begin_first_line(self) -> None:
         """Let keys that wait already go first; then load in a thread what would keep later ones waiting."""
         await asyncio.sleep(_FIRST_KEYS_S)
-        await asyncio.get_running_loop().run_in_executor(None, import_module, "typeahead.shell.client")
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, import_module, "typeahead.shell.client")
         self._begin_line()
+        await loop.run_in_executor(None, suggestions.load)
 
     def _begin_line(self) -> None:
         if not gc.isenabled():  # since the start of the process; what has been imported stays, and need not be searched
             gc.freeze()
             gc.enable()
-        self._suggestions.begin_line(self._process.cwd)
+        self._suggestions.begin_line(self._process.cwd, self._process.names)
         if typed := self._editor.default_buffer.text:  # keys from before the prompt was there
             self._suggestions.follow(typed)
 
     def _prompt(self) -> ANSI:
-        return ANSI(prompt.render(self._process.status, self._process.cwd, self._terminal.columns))
+        process = self._process
+        return ANSI(prompt.render(process.status, process.cwd, self._terminal.columns, process.private))
 
     async def _read_line(self) -> str:
         """Return the next line; ``exit`` for Ctrl-D on an empty one, and nothing for Ctrl-C."""
         self._terminal.raw()
         self._interrupted = False
+        self._suggestions.usage.begin()
         try:
             return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
         except KeyboardInterrupt:
@@ -164,7 +171,9 @@ class App:
             return False
         self._terminal.finish_line()
         if outcome.ran:
-            self._suggestions.record(line, cwd, outcome.status, started, time.monotonic() - began)
+            duration_s, rules = time.monotonic() - began, self._process.history_rules
+            if kinds := self._suggestions.record(line, cwd, outcome.status, started, duration_s, rules):
+                self._terminal.write(_withheld(kinds))
         return True
 
     # The shell underneath
@@ -176,6 +185,7 @@ class App:
             self._on_startup_output()
             self._show_startup_output()
             self._editor.app.invalidate()
+        self._suggestions.know(self._process.names)
 
     def _on_startup_output(self) -> None:
         self._startup_output += self._process.read_output()
@@ -208,7 +218,7 @@ class App:
 
 
 class _GhostText(Processor):
-    """Draws the suggestion behind the line, cut to the row that the cursor is in."""
+    """Draws the suggestion, or a notice in its place, behind the line, cut to the row that the cursor is in."""
 
     def __init__(self, ghost: Ghost, prompt_text: Callable[[], ANSI]) -> None:
         self._ghost = ghost
@@ -217,12 +227,13 @@ class _GhostText(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         fragments = transformation_input.fragments
         document = transformation_input.document
-        if transformation_input.lineno == document.line_count - 1 and keys.is_shown(self._ghost):
+        text = f" [{self._ghost.notice}]" if self._ghost.notice else self._ghost.rest
+        if transformation_input.lineno == document.line_count - 1 and text and keys.is_followed(self._ghost):
             before = fragment_list_width(to_formatted_text(self._prompt())) if document.line_count == 1 else 0
             used = before + fragment_list_width(fragments)
             # The last column stays free: a row that is quite full would make some terminals scroll.
             columns = transformation_input.width - 1 - used % transformation_input.width
-            shown = ghosts.cut(self._ghost.rest, columns, "…" if prompt.speaks_unicode() else "..")
+            shown = ghosts.cut(text, columns, "…" if prompt.speaks_unicode() else "..")
             return Transformation([*fragments, ("class:suggestion", shown)])
         return Transformation(fragments)
 
@@ -279,6 +290,13 @@ def _style(highlight: str) -> Style:
     raise ConfigError(
         f"shell.highlight = {highlight!r} is not a style; write for example 'ansibrightblack' or '#808080'"
     )
+
+
+def _withheld(kinds: list[str]) -> str:
+    """Return the row that tells of secrets in the last line."""
+    found = " and ".join(f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}" for kind in kinds)
+    dim, reset = ("", "") if prompt.is_plain() else ("\x1b[2m", "\x1b[0m")
+    return f"{dim}typeahead: {found} {'was' if len(kinds) == 1 else 'were'} withheld from the history{reset}\r\n"
 
 
 def _leave(number: int, frame: object) -> NoReturn:
