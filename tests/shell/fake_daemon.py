@@ -78,7 +78,8 @@ class FakeModel:
     def open(self, session: str) -> FakeSuggester:
         return FakeSuggester()
 
-    def surround(self, suggester: FakeSuggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
+    def surround(self, suggester: FakeSuggester, names: Sequence[str], environ: Mapping[str, str] | None) -> None:
+        environ = environ or {}
         suggester.surroundings = f"{','.join(names)};{','.join(f'{name}={environ[name]}' for name in sorted(environ))}"
 
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
@@ -99,6 +100,9 @@ class FakeModel:
                 file.write(f"{event.id} {event.command}\n")
             num_learnt += 1
         return num_learnt
+
+    def save(self) -> None:
+        """All is written down already."""
 
 
 def load() -> FakeModel:

@@ -1,4 +1,4 @@
-"""What the daemon learns from the store and what it forgets: nothing lost by kill -9, nothing left that was forgotten."""
+"""What the daemon learns from the store and forgets: nothing lost by kill -9, nothing left that was forgotten."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from typeahead.shell.protocol import Message
 from typeahead.shell.server import Server
 from typeahead.shell.store import Store
 from typeahead.shell.worker import Load, Suggester, log_error
+from typeahead.text.safety import may_suggest
 
 if TYPE_CHECKING:
     from typeahead.history import History
@@ -67,7 +68,7 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         os.closerange(3, 1024)
     settings = config.load()
     path = Path(os.path.abspath(config.socket_path()))
-    store = Store(Path(os.path.abspath(config.history_file())))
+    store = Store(Path(os.path.abspath(config.history_file())), may_suggest)
     model = Path(os.path.abspath(config.shell_model()))
     os.umask(0o077)
     check_private(path.parent)
@@ -233,12 +234,15 @@ class TextModel:
                 log_error("a session starts without the history", error)
         return TextSuggester(self._language_model, lines, self._settings)
 
-    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
+    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str] | None) -> None:
         """Tell a session what its shell knows besides the file system."""
 
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
         """Learn what the store has and the user's weights have not heard of; return how many events."""
         return 0
+
+    def save(self) -> None:
+        """Keep what was learnt."""
 
 
 def load_model(weights: Path, history: Path, settings: config.TextConfig) -> TextModel:

@@ -88,12 +88,14 @@ class Journal:
 
     def newest(self, prefix: str, n: int) -> list[str]:
         """Return the newest lines of the store that start with ``prefix`` and may be shown."""
+        from typeahead.text.safety import may_suggest
+
         try:
             lines = self._open().newest(prefix, n, single_line=True, worked=True)
         except HistoryError as error:
             self.problem = str(error)
             return []
-        return [line for line in lines if is_safe(line)]
+        return [line for line in lines if is_safe(line) and may_suggest(line, prefix)]
 
     def forget(self, command: str) -> int:
         """Take a line out of the store, from here; return how many runs of it there were.

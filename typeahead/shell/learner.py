@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from typeahead.errors import HistoryError
+from typeahead.errors import TypeaheadError
 from typeahead.history import History, HistoryBusyError
 from typeahead.shell.protocol import Message
 from typeahead.shell.worker import log_error
@@ -31,6 +31,9 @@ class Learns(Protocol):
 
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
         """Learn the events not known yet; start over when the store has forgotten some. Return how many."""
+
+    def save(self) -> None:
+        """Keep what was learnt; what is not kept is learnt again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +130,7 @@ class Learner:
                     if not self._changed.wait(pause_s):
                         pause_s = None
                 if self._stopping:
-                    return
+                    break
                 request = self._to_forget.popleft() if self._to_forget else None
                 user = self._user
                 if request is None:
@@ -138,6 +141,11 @@ class Learner:
                 self._wake()
             elif user is not None:
                 pause_s = None if self._learn(user) else _BUSY_RETRY_S
+        if self._user is not None:
+            try:
+                self._user.save()
+            except Exception as error:
+                self._fail(error)
 
     @property
     def _can_learn(self) -> bool:
@@ -186,7 +194,7 @@ class Learner:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        problem = str(error) if isinstance(error, HistoryError) else f"{type(error).__name__} in the learning"
+        problem = str(error) if isinstance(error, TypeaheadError) else f"{type(error).__name__} in the learning"
         if problem != self.problem:
             log_error("lines were not learnt from", error)
         self.problem = problem

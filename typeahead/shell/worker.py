@@ -70,11 +70,14 @@ class Model(Protocol):
     def open(self, session: str) -> Suggester:
         """Begin a session."""
 
-    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str]) -> None:
-        """Tell a session what its shell knows besides the file system."""
+    def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str] | None) -> None:
+        """Tell a session what its shell knows besides the file system; without ``environ``, the daemon's own holds."""
 
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
         """Learn what the store has and the model does not know; return how many events. In the learner's thread."""
+
+    def save(self) -> None:
+        """Keep what was learnt. In the learner's thread."""
 
 
 Load = Callable[[], Model]  # slow: imports, compiles, reads weights
@@ -85,7 +88,7 @@ class Surroundings:
     """What a session's shell has told of itself."""
 
     names: Sequence[str] = ()
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
