@@ -73,7 +73,7 @@ class Piece(NamedTuple):
     end: int
     outer_start: int  # with the quotes around it, if any
     outer_end: int
-    kind: str  # "text", character for character; "escape", a character and its backslash; "expansion"
+    kind: str  # "text"; "escape", a character and its backslash; "expansion", of a variable or a command
 
 
 class Word:
@@ -117,8 +117,8 @@ def _is_quoted(piece: Piece) -> bool:
 
 
 def _place(piece: Piece, offset: int, after: int) -> int:
-    """Return where a character stands (``after`` 1: where it ends); an escape or an expansion is never cut."""
-    if piece.kind != "text":
+    """Return where a character stands (``after`` 1: where it ends); a backslash stays with what it escapes."""
+    if piece.kind == "escape":
         return piece.end if after else piece.start
     return min(piece.start + offset - piece.offset + after, piece.end)
 
@@ -397,7 +397,7 @@ def _unwrapped(words: list[Word]) -> list[Word]:
         options, operands = _WRAPPERS.get(name_of(words[index]), (None, 0))
         if options is None:
             break
-        following = _after_options(words, index + 1, options) + operands
+        following = after_options(words, index + 1, options) + operands
         while following < len(words) and compiled(_ASSIGNMENT).match(words[following].text):
             following += 1
         if following >= len(words):
@@ -406,7 +406,7 @@ def _unwrapped(words: list[Word]) -> list[Word]:
     return words[index:]
 
 
-def _after_options(words: list[Word], index: int, with_value: str) -> int:
+def after_options(words: list[Word], index: int, with_value: str) -> int:
     """Return the place of the first word that is no option and no option's value."""
     while index < len(words) and len(words[index].text) > 1 and words[index].text[0] in "-+":
         text = words[index].text

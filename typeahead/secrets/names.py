@@ -18,7 +18,10 @@ _SEARCHING = r"[efz]?grep|rg|ag|ack|pgrep|locate|find|fd|man|apropos|which|type|
 _PAIR = r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]++)(\\?["']?)\s{0,3}+(:=|=>|=|:)\s{0,3}+"""
 _NEXT_PAIR = r"[&;,\s]\s{0,3}[\w.][\w. -]{0,40}="  # user=me&password=x&host=y, Password=x;Server=y
 _VALUE = r"""\\?"((?:[^"\\]++|\\[^"])*+)|'([^']*+)|([^\s&;,"'}\]<>|]+)"""
-_HEADER = r"(?i)^(?:--header=)?\s*([A-Za-z][A-Za-z-]{0,60}):\s{0,3}(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?(?=\S)"
+_HEADER = (
+    r"(?i)^(?:--header=)?\s*([A-Za-z][A-Za-z-]{0,60}):\s{0,3}"
+    r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?(?=\S)"
+)
 
 
 def find(command: Command) -> Iterator[Secret]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from typeahead import secrets
-from typeahead.lexer import SHELLS, Command, Word, commands, compiled, name_of
+from typeahead.lexer import SHELLS, Command, Word, after_options, commands, compiled, name_of
 
 _MAX_NAME = 60  # characters of a program's name; no rule has a longer one
 _CACHED_LENGTH = 1000  # characters; longer lines are read again each time, so that the cache stays small
@@ -100,7 +100,8 @@ def _end(word: Word) -> int:
 _WORD_REST = r"[^\s;&|<>()*?\[\]{}$`~]*"
 _FORK_BOMB = r"([\w:.]{1,40})\s{0,3}\(\)\s{0,3}\{\s{0,3}\1\s{0,3}\|\s{0,3}\1\s{0,3}&\s{0,3}\}"
 _SYSTEM = r"/(?:bin|boot|dev|etc|home|lib\w*|opt|proc|root|run|sbin|srv|sys|usr|var)"
-_BROAD = rf"/|/?\*|\.?/\*|(?:~|\$\{{?HOME\}}?)/?\*?|\.{{1,2}}/?\*?|{_SYSTEM}/?\*?"
+_ROOTS = rf"/\*?|(?:~|\$\{{?HOME\}}?)/?\*?|\.\./?\*?|{_SYSTEM}/?\*?"
+_BROAD = rf"{_ROOTS}|\*|\./?\*?"
 _BLOCK_DEVICE = r"/dev/(?:[shv]d[a-z]|xvd|nvme|mmcblk|disk|mapper|dm-|loop|md|zd|sr|nbd).*"
 _RECURSIVE = r"-[a-zA-Z]*R[a-zA-Z]*|--recursive"
 _FORCE = r"-[a-zA-Z]*f[a-zA-Z]*|--force"
@@ -117,7 +118,7 @@ _RULES: list[tuple[str, tuple[str, ...], str]] = [
     ("wipefs", (r"-[a-zA-Z]*[aof].*|--all|--force|--offset.*",), "-n|--no-act"),
     (r"fdisk|cfdisk|gdisk|sfdisk|sgdisk", ("/dev/.*",), r"-l|--list|-p|--print|-d|--dump|-v|--verify"),
     ("parted", (r"mk.*|rm|resize.*|rescue|move",), ""),
-    ("dd", (r"of=/dev/(?!null$|stdout$|stderr$|zero$|tty|fd/).*",), ""),
+    ("dd", (r"of=/dev/(?!null$|stdout$|stderr$|zero$|tty|fd/|shm/|dsp).*",), ""),
     (r"tee|cp|mv|install", (_BLOCK_DEVICE,), ""),
     ("mv", ("/dev/null",), ""),
     (
@@ -126,7 +127,7 @@ _RULES: list[tuple[str, tuple[str, ...], str]] = [
         "",
     ),
     ("btrfs", ("subvolume|su|sub", "delete|del"), ""),
-    (r"chmod|chown|chgrp|setfacl", (_RECURSIVE, _BROAD), ""),
+    (r"chmod|chown|chgrp|setfacl", (_RECURSIVE, _ROOTS), ""),
     ("chmod", (_RECURSIVE, r"0?777|a?[+=]rwx"), ""),
     ("truncate", (r"-[a-z]*s0|--size=0|-s=0",), ""),
     ("truncate", (r"-[a-z]*s|--size", "0"), ""),
@@ -195,7 +196,11 @@ def _by_rule(command: Command) -> Iterator[int]:
     if not 0 < len(command.name) < _MAX_NAME:
         return
     program, words = command.program[0], command.program[1:]
+    if command.name == "git":  # whose subcommands are words like any others
+        words = words[after_options(words, 0, "Cc") :]
     for needed, never in _rules_of(command.name):
+        if command.name == "git" and not (words and compiled(needed[0]).fullmatch(words[0].text)):
+            continue
         if never and any(compiled(never).fullmatch(word.text) for word in words):
             continue
         end = _end(program)
