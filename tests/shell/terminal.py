@@ -181,12 +181,15 @@ class TableDaemon:
         What the session's shell has told of itself last.
     table : mapping
         Prefix -> whole line, or several, best first; one that is in ``past`` is from the history.
+    state : str
+        What it says of its model.
     silent : bool
         Take questions and say nothing.
     """
 
     def __init__(self, path: Path, table: Mapping[str, str | list[str]], past: Collection[str] = ()) -> None:
         self.table, self.silent, self.past = dict(table), False, past
+        self.state = "warm"
         self.lines: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.forgotten: list[str] = []
@@ -224,7 +227,7 @@ class TableDaemon:
             return
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        reply = {"op": request["op"], "id": request.get("id"), "state": "warm", "version": __version__, "pid": 0}
+        reply = {"op": request["op"], "id": request.get("id"), "state": self.state, "version": __version__, "pid": 0}
         if request["op"] == "record":
             self.lines.append(request["command"])
             self.records.append(request)

@@ -227,9 +227,9 @@ class Suggestions:
                 if self._slow_answer is not None:
                     self._slow_answer.cancel()
                 found = [(suggestion.text, suggestion.source) for suggestion in reply.suggestions]
-                if self._turn is not None or not found:  # it need not know this user's past yet
+                if reply.state != "warm" or self._turn is not None:
                     found += self._past(reply.prefix)
-                self._offer(found)
+                self._offer(found)  # nothing, said by the model, is an answer, too: it has its reasons
         if self._client is not None and self._client.state == "warm" and not was_warm and not self._ghost.rest:
             self._ask()
 

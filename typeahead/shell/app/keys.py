@@ -61,7 +61,7 @@ def bindings(ghost: Ghost, suggestions: Suggestions) -> KeyBindings:
 
 def _bind_suggestions(keys: KeyBindings, ghost: Ghost, suggestions: Suggestions) -> None:
     suggested = Condition(lambda: is_shown(ghost))
-    at_the_end = Condition(lambda: is_followed(ghost))
+    editing = has_focus(DEFAULT_BUFFER)
 
     @keys.add("right", filter=suggested)
     @keys.add("end", filter=suggested)
@@ -75,18 +75,18 @@ def _bind_suggestions(keys: KeyBindings, ghost: Ghost, suggestions: Suggestions)
     def _take_word(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text(suggestions.take(ghost.next_word()))
 
-    @keys.add("escape", "n", filter=at_the_end)
-    def _next(_: KeyPressEvent) -> None:
-        suggestions.turn(1)
+    # Bound also where there is nothing to be done: the second half of a chord must not end up in the line.
+    @keys.add("escape", "n", filter=editing)
+    @keys.add("escape", "p", filter=editing)
+    def _turn(event: KeyPressEvent) -> None:
+        if is_followed(ghost):
+            suggestions.turn(1 if event.key_sequence[-1].key == "n" else -1)
 
-    @keys.add("escape", "p", filter=at_the_end)
-    def _previous(_: KeyPressEvent) -> None:
-        suggestions.turn(-1)
-
-    @keys.add("s-delete", filter=suggested)
-    @keys.add("c-x", "k", filter=suggested)
+    @keys.add("s-delete", filter=editing)
+    @keys.add("c-x", "k", filter=editing)
     def _forget(_: KeyPressEvent) -> None:
-        suggestions.forget()
+        if is_shown(ghost):
+            suggestions.forget()
 
     @keys.add("c-g", filter=suggested)
     def _dismiss(_: KeyPressEvent) -> None:
