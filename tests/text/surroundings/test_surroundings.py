@@ -184,3 +184,30 @@ def test_new_files_are_offered_after_a_command_and_removed_ones_are_not(place: P
     surroundings.expire()
     assert surroundings.words("cat a", str(place)) == [Word("ab", "file")]
     surroundings.disk.close()
+
+
+def test_a_small_directory_that_changes_again_and_again_is_seen_as_it_is_each_time(tmp_path: Path) -> None:
+    folder = tmp_path / "busy"
+    folder.mkdir()
+    surroundings = Surroundings({}, budget_ms=10_000)
+    for number in range(40):
+        (folder / f"file{number}").touch()
+        surroundings.expire()
+        assert len(surroundings.words("cat ", str(folder))) == number + 1
+    surroundings.disk.close()
+
+
+def test_a_costly_directory_that_changes_again_and_again_is_not_scanned_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "_COSTLY_S", 0.0)
+    monkeypatch.setattr(listings, "_COST_RATIO", 1e9)
+    folder = tmp_path / "busy"
+    folder.mkdir()
+    surroundings = Surroundings({}, budget_ms=10_000)
+    (folder / "a").touch()
+    assert len(surroundings.words("cat ", str(folder))) == 1
+    (folder / "b").touch()
+    surroundings.expire()
+    assert len(surroundings.words("cat ", str(folder))) == 1
+    surroundings.disk.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from heapq import nsmallest
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,8 +28,8 @@ from typeahead.text.surroundings.commands import (
     told_apart,
 )
 from typeahead.text.surroundings.disk import Glance
+from typeahead.text.surroundings.executables import Executables
 from typeahead.text.surroundings.hosts import read_hosts
-from typeahead.text.surroundings.listings import read_executables
 from typeahead.text.surroundings.paths import absolute, entries, path_directories
 from typeahead.text.surroundings.quoting import continued
 from typeahead.text.surroundings.targets import read_scripts, read_targets
@@ -54,6 +53,7 @@ class Completion:
         self,
         environ: Mapping[str, str],
         names: Iterable[str],
+        executables: Executables,
         glance: Glance,
         cwd: str | None,
         limit: int,
@@ -62,6 +62,7 @@ class Completion:
     ) -> None:
         self._environ = environ
         self._names = names
+        self._executables = executables
         self._glance = glance
         self._cwd = cwd
         self._limit = limit
@@ -116,14 +117,9 @@ class Completion:
             return
         shortest = sorted((name for name in self._names if name.startswith(typed)), key=lambda name: (len(name), name))
         yield from self._continue(shortest, "executable")
-        found: set[str] = set()
-        for directory in path_directories(self._environ, self._cwd):
-            listing = self._glance.at(read_executables, directory, place=directory).value
-            if listing is not None:
-                found.update(listing.files.starting_with(typed))
-                found.update(listing.links.starting_with(typed))
-        names = nsmallest(self._limit + len(shortest), found, key=lambda name: (len(name), name))
-        yield from self._continue(names, "executable")
+        directories = path_directories(self._environ, self._cwd)
+        longer = self._executables.starting_with(self._glance, directories, typed, self._limit + len(shortest))
+        yield from self._continue(longer, "executable")
 
     def _arguments(self, call: Invocation) -> Iterator[Word]:
         name = os.path.basename((call.name.literal if call.name is not None else None) or "")
@@ -208,7 +204,9 @@ class Completion:
             yield Word(self._token.raw + "/", "directory")
         found: list[tuple[str, bool]] = []
         num_wanted = 0
-        for name, is_directory in entries(self._glance, directory, start, self._limit, runnable):
+        for name, is_directory in entries(
+            self._glance, directory, start, self._limit, runnable=runnable, only_directories=only_directories
+        ):
             if is_directory or not only_directories:
                 found.append((name, is_directory))
                 num_wanted += not endings or name.endswith(endings)

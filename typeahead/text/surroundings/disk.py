@@ -24,6 +24,7 @@ MAX_HUNG_IN_PLACE = 2  # of them in one directory or mount
 MAX_WAITING = 128  # look-ups under way at most
 MAX_ANSWERS = 1024  # answers remembered
 MAX_WEIGHT = 400_000  # of them in all; a listing weighs what it has names
+STUCK_S = 0.05  # when all calls under way take longer, another thread is started beside them
 LATE_S = 0.25  # a call that takes longer has its thread given up
 IDLE_S = 30.0  # a thread without work for that long ends
 FRESH_S = 1.0  # an answer is good for that long without another look
@@ -191,7 +192,11 @@ class Disk:
                     if entry.generation == self._generation and now - entry.checked < FRESH_S:
                         return entry.answer
                 job = self._job(key, place, reader, path, entry, now)
-            if job is None or not job.done.wait(max(0.0, deadline - time.monotonic())):
+            wait_s = deadline - time.monotonic()
+            is_done = job is not None and job.done.wait(max(0.0, min(wait_s, STUCK_S)))
+            if job is not None and not is_done and wait_s > STUCK_S:  # is it waiting for a thread that is stuck?
+                continue
+            if job is None or not is_done:
                 return Answer(entry.answer.value, False) if entry is not None else UNKNOWN
             if job.key == key:
                 with self._lock:
@@ -205,24 +210,31 @@ class Disk:
         self._give_up_late(now)
         job = self._under_way.get(key) or self._busy.get(place)
         if job is not None:
-            self._ensure_worker()
+            self._ensure_worker(now)
             return job
         if len(self._under_way) >= MAX_WAITING or self._is_left_alone(path, now) or self._is_left_alone(place, now):
             return None
         old = entry.answer.value if entry is not None else None
-        job = _Job(key, place, lambda: reader(self._file_system, path, old), self._generation)
-        self._under_way[key] = self._busy[place] = job
-        self._jobs.put(job)
-        self._ensure_worker()
-        return job
-
-    def _ensure_worker(self) -> None:
         if not self._has_begun:
             self._has_begun = True
-            mounts = _Job("mounts", "/proc/self", self._read_mounts, self._generation)
-            self._under_way[mounts.key] = mounts
-            self._jobs.put(mounts)
-        while self._num_threads - self._num_hung < min(NUM_WORKERS, len(self._under_way)):
+            self._begin(_Job("mounts", "/proc/self", self._read_mounts, self._generation))
+        job = _Job(key, place, lambda: reader(self._file_system, path, old), self._generation)
+        self._begin(job)
+        self._ensure_worker(now)
+        return job
+
+    def _begin(self, job: _Job) -> None:
+        self._under_way[job.key] = self._busy[job.place] = job
+        self._jobs.put(job)
+
+    def _ensure_worker(self, now: float) -> None:
+        """Have one thread that works, and others while it seems stuck.
+
+        Not more at once: several threads that read directories would take turns with the interpreter, and the one
+        that answers a key would wait for all of them.
+        """
+        num_stuck = sum(job.started is not None and now - job.started > STUCK_S for job in self._under_way.values())
+        if self._num_threads - self._num_hung < min(NUM_WORKERS, num_stuck + 1):
             self._num_threads += 1
             # A daemon thread: nobody waits for one that hangs when the process ends.
             threading.Thread(target=self._work, name="typeahead-disk", daemon=True).start()

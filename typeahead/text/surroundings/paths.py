@@ -16,7 +16,7 @@ from typeahead.text.surroundings.listings import (
     read_status,
 )
 
-MAX_LOOKED_AT = 2_000  # names of a large directory that a kind of file is looked for among
+MAX_LOOKED_AT = 1_000  # names of a large directory that a kind of file is looked for among
 MAX_LINKS = 16  # links followed for one word
 
 
@@ -52,7 +52,7 @@ def status(glance: Glance, path: str) -> Answer[Status]:
 
 
 def entries(
-    glance: Glance, directory: str, start: str, limit: int, runnable: bool = False
+    glance: Glance, directory: str, start: str, limit: int, *, runnable: bool = False, only_directories: bool = False
 ) -> Iterator[tuple[str, bool]]:
     """Yield the names in ``directory`` that begin with ``start``, each with whether it is a directory.
 
@@ -63,7 +63,7 @@ def entries(
     if listing is None:
         return
     num_links = 0
-    for name, kind in _named(listing, start, max(limit, MAX_LOOKED_AT)):
+    for name, kind in _named(listing, start, max(limit, MAX_LOOKED_AT), only_directories):
         if name.startswith(".") and not start.startswith("."):
             continue
         if kind == "link":
@@ -78,12 +78,13 @@ def entries(
             yield name, kind == "directory"
 
 
-def _named(listing: Listing, start: str, limit: int) -> Iterator[tuple[str, str]]:
+def _named(listing: Listing, start: str, limit: int, only_directories: bool) -> Iterator[tuple[str, str]]:
     if listing.is_dated:
         for name, kind in listing.newest:
-            if name.startswith(start):
+            if name.startswith(start) and not (only_directories and kind == "file"):
                 yield name, kind
         return
     for kind, names in (("directory", listing.directories), ("file", listing.files), ("link", listing.links)):
-        for name in islice(names.starting_with(start), limit):
-            yield name, kind
+        if not (only_directories and kind == "file"):
+            for name in islice(names.starting_with(start), limit):
+                yield name, kind

@@ -10,6 +10,7 @@ from itertools import islice
 from typeahead.text.surroundings.command_line import parse_innermost
 from typeahead.text.surroundings.completion import Completion, Word
 from typeahead.text.surroundings.disk import Disk, Glance
+from typeahead.text.surroundings.executables import Executables
 from typeahead.text.surroundings.validity import Judge
 
 MAX_LINE = 4096  # characters; a longer line is not looked at
@@ -46,6 +47,7 @@ class Surroundings:
         self.names = frozenset(names)
         self.budget_ms = budget_ms
         self.disk = disk or Disk()
+        self._executables = Executables()
 
     def expire(self) -> None:
         """Look again at everything when it is asked for; to be called when a command has ended."""
@@ -75,7 +77,7 @@ class Surroundings:
         if parsed.last is None:
             return []
         glance = Glance(self.disk, time.monotonic() + self.budget_ms / 1000)
-        found = Completion(self.environ, self.names, glance, cwd, limit, parsed, parsed.last).words()
+        found = Completion(self.environ, self.names, self._executables, glance, cwd, limit, parsed, parsed.last).words()
         return list(islice((word for word in dict.fromkeys(found) if word.text != parsed.last.raw), limit))
 
     def is_valid(self, line: str, cwd: str | None, prefix: str = "") -> bool:
