@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from typeahead import config
-from typeahead.history import History
+from typeahead.history import Event, History
 from typeahead.shell.client import Client
 from typeahead.shell.launch import start_daemon, stop_daemon
 from typeahead.shell.protocol import request
@@ -92,11 +92,20 @@ def quantiles(latencies):
 
 def fill_history(count):
     store = History(config.history_file())
-    store._connection.execute("BEGIN")
-    for i in range(count):
-        store.add(f"{LINES[i % len(LINES)]} {i // 7}", session="before", started=float(i), status=0)
-    store._connection.execute("COMMIT")
+    names = {}
+    with store.transaction():
+        for i in range(count):
+            line = f"{LINES[i % len(LINES)]} {i // 7}"
+            store.insert(Event(0, line, "/tmp", 0, f"before {i // 200}", "host", float(i), 0.1), None, names)
     store.close()
+
+
+def wait_for_learning():
+    """Wait until the daemon has learnt what the store holds; return how many lines it has learnt, and the seconds."""
+    start = time.perf_counter()
+    while request({"op": "status"}, 60)["learning"]:
+        time.sleep(0.05)
+    return request({"op": "status"}, 60)["learnt"], time.perf_counter() - start
 
 
 def test_suggestions_through_the_socket(capfd, isolated_home):
