@@ -14,7 +14,7 @@ rules and the issuers' own pages agree on. Standard library only; takes time lin
 
 from __future__ import annotations
 
-from typeahead.lexer import commands, compiled
+from typeahead.lexer import commands
 from typeahead.secrets import names, programs, shapes
 from typeahead.secrets.values import Secret
 
@@ -22,12 +22,12 @@ __all__ = ["PLACEHOLDER", "Secret", "find", "redact"]
 
 PLACEHOLDER = "***"
 _MAX_PASSES = 8  # of `redact`: what is left may read differently without the secret; two do in practice
-# What a line must hold for its words to be looked at one by one.
-_HINT = (
-    r"(?i)pass|pwd|pw\b|secret|token|key|cred|auth|cookie|session|sig|sudo|vault|curl|mysql|maria|docker|podman|helm"
-    r"|mongo|redis|ldap|smb|rpcclient|exec|nxc|winrm|hydra|medusa|sqlcmd|bcp|zip|7z|rar|openssl|useradd|usermod"
-    r"|rdesktop|freerdp|ipmi|twine|login|mosquitto|lftp|wpa_|kubectl"
-)
+# Only a line with one of these in it has its words looked at.
+_HINTS = (
+    "pass pwd pw secret token key cred auth cookie session sig sudo vault curl mysql maria mycli docker podman nerdctl"
+    " buildah skopeo helm mongo redis ldap smb rpcclient exec nxc winrm hydra medusa ncrack sqlcmd bcp zip 7z rar openssl"
+    " useradd usermod rdesktop freerdp ipmi twine login mosquitto lftp wpa_ kubectl nmcli rabbitmq pulumi"
+).split()
 
 
 def find(line: str) -> list[Secret]:
@@ -45,7 +45,8 @@ def find(line: str) -> list[Secret]:
     """
     # The surest kind first: where two overlap, its name is the one that is told.
     found = [(0, secret) for secret in shapes.find(line)]
-    if compiled(_HINT).search(line):
+    lower = line.lower()
+    if any(hint in lower for hint in _HINTS):
         for command in commands(line):
             found += [(1, secret) for secret in [*names.find(command), *programs.find(command)]]
     merged: list[tuple[int, Secret]] = []

@@ -73,8 +73,6 @@ def may_suggest(line: str, prefix: str) -> bool:
 
 
 def _dangers(line: str) -> tuple[_Danger, ...]:
-    if not compiled(_HINT).search(line):
-        return ()
     return _cached_dangers(line) if len(line) <= _CACHED_LENGTH else tuple(_find(line))
 
 
@@ -84,6 +82,8 @@ def _cached_dangers(line: str) -> tuple[_Danger, ...]:
 
 
 def _find(line: str) -> Iterator[_Danger]:
+    if not _is_suspect(line):
+        return
     for match in compiled(_FORK_BOMB).finditer(line):
         yield _Danger(match.end(), match.end())
     for command in commands(line):
@@ -175,15 +175,37 @@ _SQL = (
 )
 _DOWNLOADERS = frozenset(["curl", "wget", "fetch", "aria2c", "http", "xh"])
 _DOWNLOADED = r"(?:[$<]\(|`)\s*(?:curl|wget)\b"
-# A line without any of this is not looked at: most candidates at most keys.
-_HINT = (
-    r"(?i)\b(?:rm|srm|rmi|shred|blkdiscard|drop|dropdb|dropuser|\w*delete|del|\w+del|deluser|delgroup|killall5|\w+remove"
-    r"|mkfs|mke2fs|mkswap|newfs|mkntfs|mkdosfs|reboot|halt|poweroff|shutdown|init|telinit|kexec|rescue|emergency|isolate"
-    r"|wipefs|c?fdisk|s?g?fdisk|gdisk|parted|cryptsetup|destroy|nvme|mdadm|hdparm|btrfs|truncate|unlink|crontab|flush\w*"
-    r"|ufw|purge|prune|uninstall|un|drain|terminate|unpublish|rb|down|clear|expire|dropDatabase|filter-\w+|remove)\b"
-    r"|/dev/|\(\)|\bk?ill.*\s-|kill.*-|\b(?:chmod|chown|chgrp|setfacl)\b.*-|tables\b.*-|\bhistory\s+-|\bgpg.*--d"
-    r"|\bgit\b.*(?:\s-[a-z]*[fd]|--[fhmdp]|\s[+:.*])|\bfd.*\s-x|\b(?:curl|wget|fetch|aria2c|http|xh)\b.*(?:\||\)|`)"
-)
+# Only a line with one of these words, and with the pattern beside them in it, is read as the shell would read it: fifty
+# candidates are judged at each key.
+_SUSPICIOUS = {
+    "": "rm srm rmi shred blkdiscard dropdb dropuser userdel deluser groupdel delgroup killall5 lvremove vgremove"
+    " pvremove mkfs mke2fs mkswap newfs mkntfs mkdosfs reboot halt poweroff shutdown init telinit wipefs fdisk cfdisk"
+    " gdisk sfdisk sgdisk parted cryptsetup zpool zfs nvme mdadm hdparm btrfs truncate drop unpublish mysqladmin crontab"
+    " ufw nft terraform tofu terragrunt pulumi cdk cdktf vagrant",
+    r"(?i)del|destroy|terminate|purge|drain|\brb\b|\brm\b|\bun|--remove": "aws gcloud az gh glab doctl flyctl fly heroku"
+    " hcloud oci ibmcloud linode-cli eksctl gsutil s3cmd mc rclone kubectl oc k3s helm rsync",
+    "-R|--recursive": "chmod chown chgrp setfacl",
+    "-": "kill killall pkill skill iptables ip6tables ebtables arptables history",
+    "-delete|-exec|-ok|-x|-X": "find fd fdfind bfs",
+    "--delete": "gpg gpg2",
+    "prune|rm|remove|down": "docker podman nerdctl docker-compose podman-compose",
+    r"\s-[a-zA-Z]*[fdD]|--[fhmdp]|\s[+:.*]|drop|clear|filter-|expire|delete|remove": "git",
+    "poweroff|reboot|halt|kexec|rescue|emergency|isolate": "systemctl",
+    "(?i)drop|truncate|delete|flush": "mysql mariadb psql sqlite sqlite3 duckdb sqlcmd sqlplus mongo mongosh cockroach"
+    " cqlsh clickhouse clickhouse-client redis-cli",
+    r"[|(`]": "curl wget fetch aria2c http xh",
+}
+_SUSPECTS = {word: pattern for pattern, words in _SUSPICIOUS.items() for word in words.split()}
+
+
+def _is_suspect(line: str) -> bool:
+    if "/dev/" in line or "()" in line:
+        return True
+    for word in compiled(r"[A-Za-z0-9_-]+").findall(line):
+        pattern = _SUSPECTS.get(word.lower())
+        if pattern is not None and (not pattern or compiled(pattern).search(line)):
+            return True
+    return False
 
 
 @lru_cache(maxsize=512)
