@@ -255,6 +255,35 @@ def test_destructive_and_failed_lines_are_not_offered_from_memory() -> None:
     table.run(talk)
 
 
+@pytest.mark.parametrize("line", ["rm -rf build", "export TOKEN=***"])
+def test_an_unsafe_line_is_not_shown_even_if_the_daemon_proposes_it(line: str) -> None:
+    table = Table({line[:2]: [line, "fine"], line[:4]: line[:4] + " fine"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow(line[:2])
+        await table.until(lambda: line[:2] in table.daemon.asked)
+        await asyncio.sleep(0.1)
+        assert table.ghost.rest == ""
+        table.suggestions.follow(line[:4])
+        await table.until(lambda: table.ghost.rest == " fine")
+
+    table.run(talk)
+
+
+def test_a_destructive_line_goes_when_too_little_of_it_is_left() -> None:
+    table = Table({"rm -rf bui": "rm -rf build"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("rm -rf bui")
+        await table.until(lambda: table.ghost.rest == "ld")
+        table.suggestions.follow("rm -rf")
+        assert table.ghost.rest == ""
+
+    table.run(talk)
+
+
 def test_the_daemon_is_told_what_the_shell_knows_when_that_is_news() -> None:
     table = Table({})
     names = Names(["ll", "_part"], {"PATH": "/bin", "TOKEN": ""})

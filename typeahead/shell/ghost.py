@@ -55,6 +55,10 @@ class Ghost:
         self.typed = self._line = self.notice = ""
         self._dismissed = False
 
+    def withdraw(self) -> None:
+        """Show nothing until the next offer."""
+        self._line = ""
+
     def dismiss(self) -> None:
         """Show nothing until the next edit."""
         self._line, self._dismissed = "", True

@@ -89,6 +89,8 @@ class Suggestions:
     def follow(self, typed: str) -> None:
         """Take note of an edit and ask for the rest of the line."""
         self._ghost.follow(typed)
+        if self._ghost.rest and not self._may_show(self._ghost.line):  # too little is left of what allowed it
+            self._ghost.withdraw()
         self._begin_text()
 
     def _begin_text(self) -> None:
@@ -242,14 +244,13 @@ class Suggestions:
         if not typed:
             return []
         from typeahead.secrets import find
-        from typeahead.text.safety import may_suggest
 
-        fit = (line for line in self._lines.going_on(typed) if may_suggest(line, typed) and not find(line))
+        fit = (line for line in self._lines.going_on(typed) if self._may_show(line) and not find(line))
         return [(line, "history") for line in islice(fit, _ALTERNATIVES)]
 
     def _offer(self, found: Iterable[tuple[str, str]]) -> None:
         """Show the best of what was found, or, when the user has asked for alternatives, the next of them."""
-        wanted = [each for each in found if each[0] not in self._forgotten]
+        wanted = [each for each in found if self._may_show(each[0])]
         if self._turn is None:
             if any(self._ghost.offer(line, source) for line, source in wanted):
                 self._on_change()
@@ -259,6 +260,12 @@ class Suggestions:
             others = [each for each in wanted if each[0] != self._ghost.line]
             self._alternatives = list(dict.fromkeys(shown + others))[:_ALTERNATIVES]
             self._show_alternative(step)
+
+    def _may_show(self, line: str) -> bool:
+        """Return whether a line may be suggested at all, whoever proposes it."""
+        from typeahead.text.safety import may_suggest
+
+        return line not in self._forgotten and may_suggest(line, self._ghost.typed)
 
     def _show_alternative(self, step: int) -> None:
         lines = [line for line, _ in self._alternatives]
