@@ -175,6 +175,8 @@ class TableDaemon:
         What has been recorded.
     records : list of dict
         The same, as they came.
+    asked, asked_for_more : list of str
+        What it was asked to complete, and where alternatives were wanted.
     forgotten : list of str
         What it was asked to forget.
     names : dict
@@ -195,6 +197,7 @@ class TableDaemon:
         self.forgotten: list[str] = []
         self.names: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.asked_for_more: list[str] = []
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -239,6 +242,8 @@ class TableDaemon:
         if request["op"] == "suggest":
             prefix = request["prefix"]
             self.asked.append(prefix)
+            if request["n"] > 1:
+                self.asked_for_more.append(prefix)
             if self.silent:
                 return None
             texts = self.table.get(prefix, [])
