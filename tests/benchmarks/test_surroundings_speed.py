@@ -36,8 +36,10 @@ def place(tmp_path_factory):
     for number in range(MAX_NAMES):
         os.close(os.open(root / "huge" / f"entry{number}", os.O_CREAT | os.O_WRONLY))
     (root / "work" / "Makefile").write_text("all: x\nclean:\n")
-    subprocess.run(["git", "init", "-q", str(root / "work")], check=True)
-    subprocess.run(["git", "-C", str(root / "work"), "remote", "add", "origin", "/x"], check=True)
+    (root / "work" / "sub" / "x").touch()
+    git = ["git", "-C", str(root / "work"), "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    for command in ("init -q", "commit -q --allow-empty -m x", *(f"branch topic/{number}" for number in range(100))):
+        subprocess.run([*git, *command.split()], check=True)
     return root
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,19 @@ def test_no_more_names_than_the_bound_are_looked_at(tmp_path: Path, monkeypatch:
     assert len(offered(folder, "cat ")) == 10
     surroundings = Surroundings({"PATH": str(folder)}, budget_ms=10_000)
     assert surroundings.is_valid("nosuch", None)  # there are more names than are known
+    surroundings.disk.close()
+
+
+def test_what_is_prepared_is_there_without_waiting(place: Path) -> None:
+    surroundings = Surroundings({"PATH": str(place.parent / "bin")}, budget_ms=0.0)
+    assert surroundings.words("cat a", str(place)) == []
+    surroundings.prepare(str(place))
+    for _ in range(1000):
+        if surroundings.words("tool-", None) and surroundings.words("cat a", str(place)):
+            break
+        time.sleep(0.01)
+    assert surroundings.words("tool-", str(place)) == [Word("tool-long", "executable")]
+    assert surroundings.words("cat a", str(place)) == [Word("a.txt", "file")]
     surroundings.disk.close()
 
 

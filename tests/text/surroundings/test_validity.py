@@ -181,6 +181,13 @@ def test_in_an_unknown_directory_relative_paths_are_valid_and_absolute_ones_judg
     surroundings.disk.close()
 
 
+def test_in_a_directory_that_is_not_here_everything_is_valid(place: Path) -> None:
+    surroundings = session(place)
+    assert all(surroundings.are_valid(WRONG, str(place / "elsewhere")))
+    assert all(surroundings.are_valid(WRONG, "relative"))
+    surroundings.disk.close()
+
+
 def test_without_path_every_command_is_valid_but_not_every_file(place: Path) -> None:
     surroundings = session(place, PATH="")
     assert surroundings.is_valid("nosuch", str(place))

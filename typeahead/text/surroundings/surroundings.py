@@ -11,6 +11,8 @@ from typeahead.text.surroundings.command_line import parse_innermost
 from typeahead.text.surroundings.completion import Completion, Word
 from typeahead.text.surroundings.disk import Disk, Glance
 from typeahead.text.surroundings.executables import Executables
+from typeahead.text.surroundings.listings import read_executables, read_listing
+from typeahead.text.surroundings.paths import path_directories
 from typeahead.text.surroundings.validity import Judge
 
 MAX_LINE = 4096  # characters; a longer line is not looked at
@@ -50,8 +52,19 @@ class Surroundings:
         self._executables = Executables()
 
     def expire(self) -> None:
-        """Look again at everything when it is asked for; to be called when a command has ended."""
+        """Look again at everything when it is asked for; to be called when a command has ended.
+
+        Without it what is known is looked at again a second later.
+        """
         self.disk.expire()
+
+    def prepare(self, cwd: str | None) -> None:
+        """Begin to look at what the next key will ask for, without waiting; for a session that starts or moves."""
+        glance = Glance(self.disk, time.monotonic())
+        for directory in path_directories(self.environ, cwd):
+            glance.at(read_executables, directory, place=directory)
+        if cwd is not None and cwd.startswith("/"):
+            glance.at(read_listing, cwd, place=cwd)
 
     def words(self, line: str, cwd: str | None, limit: int = 50) -> list[Word]:
         """Return what may complete the word at the end of ``line``, the more plausible first.

@@ -17,7 +17,7 @@ from typeahead.text.surroundings.commands import (
     told_apart,
     word_set,
 )
-from typeahead.text.surroundings.disk import Glance
+from typeahead.text.surroundings.disk import UNKNOWN, Glance
 from typeahead.text.surroundings.listings import link_place, read_executables, read_status
 from typeahead.text.surroundings.paths import absolute, path_directories, status
 
@@ -43,6 +43,16 @@ class Judge:
 
     def is_valid(self, line: str, prefix: str) -> bool:
         """Return False only if something in ``line`` beyond ``prefix`` is known to be wrong."""
+        return self._may_be_right(line, prefix) or not self._is_here()
+
+    def _is_here(self) -> bool:
+        """Return whether the session's directory is there; else it is a session of another machine, or a replay."""
+        if self._cwd is None:
+            return True
+        found = status(self._glance, self._cwd) if self._cwd.startswith("/") else UNKNOWN
+        return found.known and found.value is not None and found.value.is_directory
+
+    def _may_be_right(self, line: str, prefix: str) -> bool:
         parsed = parse(line)
         if not parsed.is_balanced:
             return True
