@@ -34,7 +34,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from typeahead import __version__, config
+from typeahead import __version__, config, secrets
 from typeahead.errors import ConfigError, DaemonError, HistoryError
 from typeahead.shell.journal import Journal
 from typeahead.shell.launch import spawn_daemon
@@ -219,11 +219,9 @@ class Client:
         ``started`` in Unix seconds (default: now), ``status`` as in ``$?``, ``use`` with the fields of
         `typeahead.history.Use`. A line that starts with a space is not recorded anywhere.
         """
-        from typeahead.secrets import redact
-
         if is_private(command):
             return []
-        command, kinds = redact(command)
+        command, kinds = secrets.redact(command)
         line: Message = {"op": "record", "id": self._new_id(), "command": command, "cwd": cwd, "status": status}
         line |= {"started": time.time() if started is None else started, "duration_s": duration_s}
         self._journal.add(line | {"use": use_fields(use)})
