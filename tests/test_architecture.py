@@ -48,6 +48,7 @@ DOORS = {
     "prompt_toolkit": ["shell.app"],
     "click": ["cli"],
     "tqdm": ["cli"],
+    "tomlkit": ["cli.config"],
     "matplotlib": ["cli"],
 }
 

@@ -71,6 +71,7 @@ _CHOICES: dict[tuple[str, str], tuple[str, ...]] = {("text", "dial"): ("quiet", 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
 _Room = TypeVar("_Room")
+DEFAULT = "default"  # who has given a setting that nobody has given
 
 
 def load(**override: dict[str, Any]) -> Config:
@@ -113,23 +114,83 @@ def _room(kind: type[_Room], room: str, table: Any, override: dict[str, Any]) ->
             raise ConfigError(f"{config_file()}: unknown setting {room}.{name}; known: {', '.join(known)}")
     values: dict[str, Any] = {}
     for name, field in known.items():
-        variable = f"TYPEAHEAD_{room}_{name}".upper()
-        if override.get(name) is not None:
-            value, where = override[name], f"--{name.replace('_', '-')}"
-        elif variable in os.environ:
-            value, where = _parse(os.environ[variable], type(field.default)), variable
-        elif name in table:
-            value, where = table[name], f"{config_file()}: {room}.{name}"
-        else:
-            continue
-        value = _check(value, field.default, where, _BOUNDS.get((room, name)))
-        choices = _CHOICES.get((room, name))
-        if choices is not None and value not in choices:
-            raise ConfigError(
-                f"{where} = {value!r} is not one of {', '.join(choices)}; the default is {field.default!r}"
-            )
-        values[name] = value
+        value, where = _given(room, name, field.default, table, override)
+        if where != DEFAULT:
+            values[name] = _check(value, field.default, where, room, name)
     return kind(**values)
+
+
+def _given(room: str, name: str, default: Any, table: dict[str, Any], override: dict[str, Any]) -> tuple[Any, str]:
+    """Return a setting's value, unchecked, and who has given it."""
+    variable = _variable(room, name)
+    if override.get(name) is not None:
+        return override[name], f"--{name.replace('_', '-')}"
+    if variable in os.environ:
+        return _parse(os.environ[variable], type(default)), variable
+    if name in table:
+        return table[name], f"{config_file()}: {room}.{name}"
+    return default, DEFAULT
+
+
+def _variable(room: str, name: str) -> str:
+    return f"TYPEAHEAD_{room}_{name}".upper()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as it is now."""
+
+    name: str  # with its room: text.adapt
+    value: Any
+    default: Any
+    origin: str  # "environment", "file" or "default"
+
+
+def settings() -> list[Setting]:
+    """Return all settings, in the order of this file.
+
+    Raises
+    ------
+    ConfigError
+        One of them cannot be used, as for `load`.
+    """
+    loaded, table = load(), _read_file(config_file())
+    found = []
+    for room, kind in _ROOMS.items():
+        for field in fields(kind):
+            in_file = field.name in table.get(room, {})
+            origin = "environment" if _variable(room, field.name) in os.environ else "file" if in_file else DEFAULT
+            value = getattr(getattr(loaded, room), field.name)
+            found.append(Setting(f"{room}.{field.name}", value, field.default, origin))
+    return found
+
+
+def full_name(name: str) -> tuple[str, str]:
+    """Return the room and the name of the setting that ``name`` (``text.adapt``, or ``adapt`` alone) means.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or one in several rooms.
+    """
+    every = [(room, field.name) for room, kind in _ROOMS.items() for field in fields(kind)]
+    found = [(room, short) for room, short in every if name in (short, f"{room}.{short}")]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{room}.{short}" for room, short in found or every)
+    raise ConfigError(f"{name!r} is {'more than one setting' if found else 'no setting'}; choose one of {known}")
+
+
+def parse(room: str, name: str, text: str) -> Any:
+    """Return what ``text`` means as a value of a setting: "off" of a switch is false.
+
+    Raises
+    ------
+    ConfigError
+        It is of the wrong type or out of range.
+    """
+    (default,) = (field.default for field in fields(_ROOMS[room]) if field.name == name)
+    return _check(_parse(text, type(default)), default, f"{room}.{name}", room, name)
 
 
 def _parse(text: str, kind: type) -> Any:
@@ -140,15 +201,18 @@ def _parse(text: str, kind: type) -> Any:
         return text
 
 
-def _check(value: Any, default: Any, where: str, bounds: tuple[float, float] | None) -> Any:
-    """Return ``value`` if it has the type of ``default`` (a float may be written as an int) and lies within bounds."""
+def _check(value: Any, default: Any, where: str, room: str, name: str) -> Any:
+    """Return ``value`` if it has the type of ``default`` (a float may be written as an int) and is permitted."""
     kind = type(default)
+    bounds, choices = _BOUNDS.get((room, name)), _CHOICES.get((room, name))
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 1 << 53 else math.inf
     if type(value) is not kind:
         raise ConfigError(f"{where} = {value!r} is not {_NAMES[kind]}; the default is {default!r}")
     if bounds is not None and not bounds[0] <= value <= bounds[1]:  # so written, NaN is outside
         raise ConfigError(f"{where} = {value!r} is not between {bounds[0]} and {bounds[1]}; the default is {default!r}")
+    if choices is not None and value not in choices:
+        raise ConfigError(f"{where} = {value!r} is not one of {', '.join(choices)}; the default is {default!r}")
     return value
 
 

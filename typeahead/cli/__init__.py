@@ -46,6 +46,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "history": Subcommand(
         "typeahead.cli.history", "history", "Import, export, list or search the commands that are remembered."
     ),
+    "config": Subcommand("typeahead.cli.config", "config", "Show or change settings."),
     "train": Subcommand(
         "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
     ),

@@ -23,11 +23,12 @@ __all__ = ["PLACEHOLDER", "Secret", "find", "redact"]
 PLACEHOLDER = "***"
 _MAX_PASSES = 8  # of `redact`: what is left may read differently without the secret; two do in practice
 # Only a line with one of these in it has its words looked at.
-_HINTS = (
+_HINTED = (
     "pass pwd pw secret token key cred auth cookie session sig sudo vault curl mysql maria mycli docker podman nerdctl"
-    " buildah skopeo helm mongo redis ldap smb rpcclient exec nxc winrm hydra medusa ncrack sqlcmd bcp zip 7z rar openssl"
-    " useradd usermod rdesktop freerdp ipmi twine login mosquitto lftp wpa_ kubectl nmcli rabbitmq pulumi"
-).split()
+    " buildah skopeo helm mongo redis ldap smb rpcclient exec nxc winrm hydra medusa ncrack sqlcmd bcp zip 7z rar"
+    " openssl useradd usermod rdesktop freerdp ipmi twine login mosquitto lftp wpa_ kubectl nmcli rabbitmq pulumi"
+)
+_HINTS = _HINTED.split()
 
 
 def find(line: str) -> list[Secret]:

@@ -180,10 +180,10 @@ _DOWNLOADED = r"(?:[$<]\(|`)\s*(?:curl|wget)\b"
 _SUSPICIOUS = {
     "": "rm srm rmi shred blkdiscard dropdb dropuser userdel deluser groupdel delgroup killall5 lvremove vgremove"
     " pvremove mkfs mke2fs mkswap newfs mkntfs mkdosfs reboot halt poweroff shutdown init telinit wipefs fdisk cfdisk"
-    " gdisk sfdisk sgdisk parted cryptsetup zpool zfs nvme mdadm hdparm btrfs truncate drop unpublish mysqladmin crontab"
-    " ufw nft terraform tofu terragrunt pulumi cdk cdktf vagrant",
-    r"(?i)del|destroy|terminate|purge|drain|\brb\b|\brm\b|\bun|--remove": "aws gcloud az gh glab doctl flyctl fly heroku"
-    " hcloud oci ibmcloud linode-cli eksctl gsutil s3cmd mc rclone kubectl oc k3s helm rsync",
+    " gdisk sfdisk sgdisk parted cryptsetup zpool zfs nvme mdadm hdparm btrfs truncate drop unpublish mysqladmin"
+    " crontab ufw nft terraform tofu terragrunt pulumi cdk cdktf vagrant",
+    r"(?i)del|destroy|terminate|purge|drain|\brb\b|\brm\b|\bun|--remove": "aws gcloud az gh glab doctl flyctl fly"
+    " heroku hcloud oci ibmcloud linode-cli eksctl gsutil s3cmd mc rclone kubectl oc k3s helm rsync",
     "-R|--recursive": "chmod chown chgrp setfacl",
     "-": "kill killall pkill skill iptables ip6tables ebtables arptables history",
     "-delete|-exec|-ok|-x|-X": "find fd fdfind bfs",
