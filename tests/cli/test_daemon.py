@@ -44,6 +44,7 @@ def test_start_status_stop(run: Run) -> None:
     assert status == 0
     assert out.startswith(f"process      {pid}, version")
     assert "sessions     0, 0 connected" in out
+    assert "learnt       0 lines since its start\n" in out
     assert run("stop") == (0, f"daemon {pid} stopped\n", "")
     assert run("stop") == (0, "no daemon is running\n", "")
     assert not config.socket_path().exists()

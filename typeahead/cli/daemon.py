@@ -89,6 +89,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("model", f"{found['state']}{f' after {load_s:.1f} s' if load_s else ''}, {found.get('model')}"),
         ("memory", f"{found['memory_bytes'] / 1e6:.0f} MB"),
         ("sessions", f"{found['sessions']}, {found['connections']} connected"),
+        ("learnt", f"{found['learnt']} lines since its start{', learning' if found['learning'] else ''}"),
         ("socket", found["socket"]),
         ("history", found["history"]),
         ("log", str(found.get("log"))),
