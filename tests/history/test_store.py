@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -16,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typeahead.errors import HistoryError
-from typeahead.history import History, HistoryBusyError
+from typeahead.history import History, HistoryBusyError, Use
 from typeahead.history.database import APPLICATION_ID, SCHEMA_VERSION
 
 # Any text a terminal can deliver: characters, and bytes that are none as lone surrogates.
@@ -309,6 +312,134 @@ def test_a_killed_writer_leaves_what_it_had_stored(tmp_path: Path) -> None:
     assert len(history.recent(100)) == 21
     assert history.recent(1) == ["last"]
     history.close()
+
+
+_CONFIRMER = """
+import sys
+from typeahead.history import History, Use
+history = History(sys.argv[1])
+for i in range(100_000):
+    line = f"echo {i % 50} {'x' * (i % 300)}"
+    history.add(line, cwd="/src", session="s", started=float(i), use=Use(1, 1, 1, 0, 0, ()))
+    print(i, flush=True)
+"""
+
+
+@pytest.mark.parametrize("num_confirmed", [1, 37, 400])
+def test_a_writer_killed_at_any_moment_has_stored_what_it_confirmed(tmp_path: Path, num_confirmed: int) -> None:
+    path = tmp_path / "h.sqlite"
+    writer = subprocess.Popen(
+        [sys.executable, "-P", "-c", _CONFIRMER, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert writer.stdout is not None
+    for _ in range(num_confirmed):
+        assert writer.stdout.readline()
+    writer.kill()
+    num_confirmed += len(writer.stdout.read().splitlines())
+    assert writer.wait(timeout=60) == -signal.SIGKILL
+    writer.stdout.close()
+    history = History(path)
+    started = [event.started for event in history.events()]
+    assert started == [float(i) for i in range(len(started))]
+    assert num_confirmed <= len(started) <= num_confirmed + 1
+    assert len(history.usage()) == len(started)
+    assert history.rows("SELECT sum(count) FROM line") == [(len(started),)]
+    assert history.rows("PRAGMA integrity_check") == [("ok",)]
+    history.add("goes on")
+    history.close()
+
+
+_FILLER = """
+import resource, sys
+from typeahead.errors import HistoryError
+from typeahead.history import History
+history = History(sys.argv[1])
+limit = 6_000_000  # bytes of any file from now on: what a full disk does, without filling one
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+for i in range(100_000):
+    try:
+        history.add(f"echo {i} {'x' * 200}", session="s", started=float(i))
+    except HistoryError as error:
+        print(i, error, sep="\\n", flush=True)
+        break
+try:
+    print(len(history.forget("echo 1")))
+except HistoryError as error:
+    print("not forgotten:", error)
+print(history.newest("echo 0", 1))
+"""
+
+
+def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _FILLER, str(path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    count, message, forgotten, newest = done.stdout.splitlines()
+    assert int(count) > 100
+    assert re.fullmatch(r".*h\.sqlite: the history cannot be used \(.*\); check the file and its disk", message)
+    assert newest.startswith("['echo 0 ")
+    history = History(path)  # the limit is gone: there is room again
+    stored = [event.started for event in history.events()]
+    lost = {float(i) for i in range(int(count)) if f"echo {i} ".startswith("echo 1")}
+    wanted = [float(i) for i in range(int(count))]
+    assert stored == wanted or (not forgotten.startswith("not") and stored == [i for i in wanted if i not in lost])
+    assert history.is_scrubbed
+    assert history.rows("PRAGMA integrity_check") == [("ok",)]
+    history.add("goes on")
+    assert history.recent(1) == ["goes on"]
+    history.close()
+
+
+def test_a_secret_is_redacted_before_it_is_written_and_its_kind_is_told(history: History) -> None:
+    token = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
+    assert history.add("ls -la") == []
+    kinds = history.add(f"export GITHUB_TOKEN={token}", started=9e9)
+    assert len(kinds) == 1
+    assert "token" in kinds[0].lower()
+    assert history.recent(1) == ["export GITHUB_TOKEN=***"]
+    assert all(token.encode() not in file.read_bytes() for file in history.path.parent.iterdir())
+
+
+def test_events_come_in_the_order_of_arrival_and_go_on_where_one_stopped(history: History) -> None:
+    for i in range(2500):
+        history.add(f"echo {i % 9}", session="s", started=5000.0 - i)
+    events = list(history.events())
+    assert [event.id for event in events] == list(range(1, 2501))
+    assert [event.command for event in events[:3]] == ["echo 0", "echo 1", "echo 2"]
+    assert [event.id for event in history.events(after_id=2490, limit=3)] == [2491, 2492, 2493]
+    assert list(history.events(after_id=2500)) == []
+    assert list(history.events(limit=0)) == []
+
+
+def test_one_may_write_and_forget_while_events_are_read(history: History) -> None:
+    fill(history, *(f"echo {i}" for i in range(1500)))
+    seen = []
+    for event in history.events():
+        if event.id == 10:
+            history.forget(exact="echo 1400")
+            history.add("new", started=9e9)
+        seen.append(event.command)
+    assert seen == [f"echo {i}" for i in range(1500) if i != 1400] + ["new"]
+
+
+def test_figures_of_use_are_kept_without_text(history: History) -> None:
+    use = Use(12, 5, 3, 1, 7, (1.25, 0.5))
+    history.add("git status", started=20.0, use=use)
+    history.add("git status", started=20.0, use=Use(1, 1, 1, 1, 1, ()))  # stored already: counted once
+    history.add("ls", started=10.0, use=Use(2, 2, 0, 0, 0, ()))
+    history.add("cd", started=30.0)
+    assert [(row.started, row.use) for row in history.usage()] == [(10.0, Use(2, 2, 0, 0, 0, ())), (20.0, use)]
+    assert [row.started for row in history.usage(since=15.0)] == [20.0]
+
+
+@pytest.mark.parametrize("started", [math.nan, math.inf])
+def test_a_start_that_is_no_time_is_refused(history: History, started: float) -> None:
+    with pytest.raises(HistoryError, match="is no time"):
+        history.add("ls", started=started)
+    assert history.recent(1) == []
+    assert history.rows("SELECT * FROM line") == []
 
 
 def test_the_file_says_whose_it_is(history: History) -> None:

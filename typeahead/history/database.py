@@ -86,8 +86,8 @@ _FROM_VERSION_1 = f"""
 INSERT OR IGNORE INTO name (text)
     SELECT session FROM command UNION SELECT host FROM command UNION SELECT cwd FROM command WHERE cwd IS NOT NULL;
 INSERT INTO line (command, utf8, count, worked, failed, newest_started)
-    SELECT command, is_utf8(command), count(*), total({WORKED}), total({FAILED}), max(started) FROM command
-    GROUP BY command ORDER BY min(id);
+    SELECT command, is_utf8(CAST(command AS BLOB)), count(*), total({WORKED}), total({FAILED}), max(started)
+    FROM command GROUP BY command ORDER BY min(id);
 INSERT INTO run
     SELECT old.id, line.id, folder.id, status, session.id, host.id, started, duration_s
     FROM command AS old
@@ -168,7 +168,7 @@ class Database:
         """Make the schema, and carry over what a file of version 1 holds."""
         if version == 1:
             self._redact_version_1()
-            self._connection.create_function("is_utf8", 1, lambda text: int(is_utf8(text)), deterministic=True)
+            self._connection.create_function("is_utf8", 1, is_utf8, deterministic=True)
         heads = "".join(
             f"CREATE INDEX line_by_head_{n} ON line ({head(n)}, newest_started, newest_run);" for n in HEADS
         )
@@ -281,9 +281,13 @@ class Database:
             ) from error
 
 
-def is_utf8(text: str) -> bool:
+def is_utf8(text: bytes) -> bool:
     """Return whether ``text`` is made of characters alone, with no byte that is part of none."""
-    return not any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _code(error: sqlite3.Error) -> int:

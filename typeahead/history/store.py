@@ -179,7 +179,7 @@ class History(Database):
         for (line,) in self.execute(find, [command]):
             return int(line)
         new = "INSERT INTO line (command, utf8, newest_started) VALUES (CAST(? AS TEXT), ?, ?)"
-        row = self.execute(new, (command, is_utf8(event.command), event.started)).lastrowid
+        row = self.execute(new, (command, is_utf8(command), event.started)).lastrowid
         assert row is not None
         return row
 
