@@ -634,8 +634,12 @@ def test_up_brings_back_lines_of_the_session_and_of_the_past(open_shell: Open, i
     output_of(terminal, "echo newer", "newer")
     terminal.press("Up")
     wait_for_input(terminal, "echo newer")
-    terminal.press("Up")
-    wait_for_input(terminal, "echo older")
+
+    def further_up() -> bool:  # the past is read while the first prompts are there already
+        terminal.press("Up")
+        return after_prompt(terminal) == "echo older"
+
+    wait_until(further_up, lambda: repr(terminal.screen()))
     terminal.press("Down")
     wait_for_input(terminal, "echo newer")
 
