@@ -52,6 +52,8 @@ def loaded(tmp_path: Path, module: str, *args: str) -> set[str]:
         ["daemon", "--help"],
         ["daemon", "start", "--help"],
         ["shell", "--help"],
+        ["history", "--help"],
+        ["history", "list"],
         ["complete", "--help"],
         ["why", "--help"],
         ["forget", "--help"],
