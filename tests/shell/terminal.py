@@ -55,9 +55,9 @@ class Terminal:
         # A window smaller than the client that is not there would be made larger again.
         self._tmux("set", "-g", "window-size", "manual")
 
-    def _tmux(self, *arguments: str) -> str:
+    def _tmux(self, *arguments: str, timeout_s: float = PATIENCE_S) -> str:
         command = ["tmux", "-S", f"{self._folder}/socket", "-f", "/dev/null", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=timeout_s)
         assert done.returncode == 0, (arguments, done.stderr)
         return done.stdout
 
@@ -129,10 +129,10 @@ class Terminal:
         with suppress(AssertionError, ValueError):  # a tmux that has ended already
             pid = self.pid()
         with suppress(AssertionError, subprocess.TimeoutExpired):
-            self._tmux("kill-server")
+            self._tmux("kill-server", timeout_s=5.0)
+        self._end_server()
         if pid:
             wait_until(lambda: not is_running(pid), lambda: f"process {pid} outlives its terminal: {process_table()}")
-        self._end_server()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end_server(self) -> None:
