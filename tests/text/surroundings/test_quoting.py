@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from typeahead.text.surroundings import Surroundings, last_word
 
+# They read standard input line by line, so that an exclamation mark calls the history as it does when typed.
 SHELLS = {
-    "bash": ["bash", "--norc", "--noprofile", "-c"],
-    "zsh": ["zsh", "-f", "-o", "extendedglob", "-o", "magicequalsubst", "-c"],
+    "bash": (["bash", "--norc", "--noprofile"], "set -o history\nset -o histexpand\n"),
+    "zsh": (["zsh", "-f", "-o", "extendedglob", "-o", "magicequalsubst"], ""),
 }
+SPECIAL = " '\"\\$`!*?[]{}()<>|&;#~^=%@+-.,:é"
 names = st.text(
-    st.one_of(
-        st.sampled_from(" '\"\\$`!*?[]{}()<>|&;#~^=%@+-.,:é中🙂"), st.characters(codec="utf-8", min_codepoint=32)
-    ),
+    st.one_of(st.sampled_from(SPECIAL + "中🙂"), st.characters(codec="utf-8", min_codepoint=32)),
     min_size=1,
     max_size=10,
 ).filter(lambda name: "/" not in name and name.isprintable() and name not in (".", "..") and len(name.encode()) < 200)
@@ -30,7 +30,8 @@ names = st.text(
 def arguments(shell: str, words: list[str], cwd: str) -> list[str]:
     """Return what the shell makes of ``words``."""
     done = subprocess.run(
-        [*SHELLS[shell], "printf '%s\\0' x " + " ".join(words)],
+        SHELLS[shell][0],
+        input=(SHELLS[shell][1] + "printf '%s\\0' x " + " ".join(words) + "\n").encode(),
         cwd=cwd,
         capture_output=True,
         timeout=60,
@@ -40,11 +41,11 @@ def arguments(shell: str, words: list[str], cwd: str) -> list[str]:
     return done.stdout.decode().split("\0")[1:-1]
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("opening", ["", "'", '"', "./", '"$PWD"/', "a\\"])
-@settings(max_examples=8)
-@given(made=st.sets(names, min_size=1, max_size=12))
-def test_the_shell_makes_of_an_offered_word_exactly_the_name(shell: str, opening: str, made: set[str]) -> None:
+OPENINGS = ["", "'", '"', "./", '"$PWD"/', "a\\"]
+
+
+def check_names(shell: str, opening: str, made: set[str]) -> None:
+    """Check that the shell makes of each word offered for the files ``made`` exactly the file's name."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is missing")
     if opening == "a\\":
@@ -53,12 +54,25 @@ def test_the_shell_makes_of_an_offered_word_exactly_the_name(shell: str, opening
         for name in made:
             Path(folder, name).touch()
         surroundings = Surroundings({"PWD": folder}, budget_ms=10_000)
-        shown = {name for name in made if not name.startswith(".")}
-        offered = [word.text for word in surroundings.words("cat " + opening, folder)]
+        offered = [word.text for word in surroundings.words("cat " + opening, folder, len(made))]
+        surroundings.disk.close()
         assert all(text.startswith(opening) for text in offered)
         meant = [os.path.relpath(os.path.join(folder, each), folder) for each in arguments(shell, offered, folder)]
-        assert sorted(meant) == sorted(shown)
-        surroundings.disk.close()
+        assert sorted(meant) == sorted(name for name in made if not name.startswith("."))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_each_special_character_is_offered_as_itself_wherever_it_stands(shell: str, opening: str) -> None:
+    check_names(shell, opening, {name for each in SPECIAL for name in (f"{each}x", f"x{each}y", f"x{each}")})
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("opening", OPENINGS)
+@settings(max_examples=8)
+@given(made=st.sets(names, min_size=1, max_size=12))
+def test_the_shell_makes_of_an_offered_word_exactly_the_name(shell: str, opening: str, made: set[str]) -> None:
+    check_names(shell, opening, made)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")

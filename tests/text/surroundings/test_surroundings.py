@@ -211,6 +211,24 @@ def test_a_small_directory_that_changes_again_and_again_is_seen_as_it_is_each_ti
     surroundings.disk.close()
 
 
+def test_what_changed_a_moment_ago_is_looked_at_again_though_its_time_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "_RACE_NS", 600 * 10**9)
+    folder, makefile = tmp_path / "coarse", tmp_path / "Makefile"
+    folder.mkdir()
+    surroundings = Surroundings({}, budget_ms=10_000)
+    for number in range(3):
+        (folder / f"file{number}").touch()
+        makefile.write_text(f"all{number}:\n")
+        for each in (folder, makefile):
+            os.utime(each, (1e9, (time.time() // 100) * 100))
+        surroundings.expire()
+        assert len(surroundings.words("cat ", str(folder))) == number + 1
+        assert surroundings.words("make ", str(tmp_path)) == [Word(f"all{number}", "target")]
+    surroundings.disk.close()
+
+
 def test_a_costly_directory_that_changes_again_and_again_is_not_scanned_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
