@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from typeahead import config
@@ -135,6 +135,7 @@ def test_a_dismissed_suggestion_comes_back_with_the_next_edit() -> None:
 
 
 @given(st.lists(st.text("ab/ \n", max_size=6)), st.text("ab/ \n\x1b", max_size=8))
+@example(["\n", ""], "\na")
 def test_whatever_is_typed_the_shown_line_begins_with_it(edits: list[str], line: str) -> None:
     ghost = Ghost()
     for typed in edits:

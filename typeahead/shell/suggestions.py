@@ -158,15 +158,10 @@ class Suggestions:
         history, is told to nobody. In a private session, none is told, and this session alone remembers it.
         """
         from typeahead.secrets import redact
+        from typeahead.shell.ignore import Ignore
         from typeahead.shell.protocol import is_private
 
-        try:
-            from typeahead.shell.ignore import Ignore
-        except ModuleNotFoundError:  # TODO: gone as soon as the module is there
-            excluded = False
-        else:
-            excluded = Ignore(rules or {}).is_excluded(line, self._previous)
-        if is_private(line) or excluded:
+        if is_private(line) or Ignore(rules or {}).is_excluded(line, self._previous):
             return []
         self._previous = line
         redacted, kinds = redact(line)
