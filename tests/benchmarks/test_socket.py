@@ -38,7 +38,7 @@ grep -rn "TODO" --include=*.c .
 sudo systemctl restart nginx
 make -j4 test
 rsync -av --delete build/ server:/var/www/""".splitlines()
-NUM_HISTORY = 10_000
+NUM_HISTORY = 100_000
 PAUSE_S = 0.03  # between keys; back to back, the daemon's caches stay warmer than a typist keeps them
 
 
@@ -100,12 +100,8 @@ def fill_history(count):
     store.close()
 
 
-def wait_for_learning():
-    """Wait until the daemon has learnt what the store holds; return how many lines it has learnt, and the seconds."""
-    start = time.perf_counter()
-    while request({"op": "status"}, 60)["learning"]:
-        time.sleep(0.05)
-    return request({"op": "status"}, 60)["learnt"], time.perf_counter() - start
+def num_learnt():
+    return request({"op": "status"}, 60)["learnt"]
 
 
 def test_suggestions_through_the_socket(capfd, isolated_home):
@@ -115,7 +111,7 @@ def test_suggestions_through_the_socket(capfd, isolated_home):
         fill_history(history)
         status, _ = start_daemon(config.socket_path(), 20)
         client = warm_client()
-        ask(client, "")  # opens the session: its history is read
+        ask(client, "")  # opens the session
         for pause_s in (0.0, PAUSE_S):
             some = lines if pause_s == 0 else lines[: len(lines) // 4]
             first, later, shown = type_lines(client, some, pause_s)
@@ -138,6 +134,38 @@ def test_suggestions_through_the_socket(capfd, isolated_home):
         print(f"{'history':>8}{'pause ms':>9}  {'what':<16}{'count':>7}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
         for history, pause_ms, name, count, text in rows:
             print(f"{history:8d}{pause_ms:9.0f}  {name:<16}{count:7d}{text}")
+
+
+def test_learning_holds_no_answer_up(capfd, isolated_home):
+    start_daemon(config.socket_path(), 20)
+    client = warm_client()
+    ask(client, "")
+    client.record(LINES[0], "/tmp", 0)
+    while num_learnt() < 1:  # the first lesson of all compiles
+        time.sleep(0.1)
+    lines = [f"{line} {i}" for i in range(4) for line in LINES]
+    idle, busy = [], []
+    for line in lines:
+        for length in range(0, len(line), 3):
+            time.sleep(PAUSE_S)
+            idle.append(ask(client, line[:length])[0])
+    lesson_s = []
+    for i, line in enumerate(lines):
+        client.record(f"{line} again", "/tmp", 0)
+        start, length = time.perf_counter(), 0
+        while num_learnt() < i + 2:
+            busy.append(ask(client, line[: length % len(line)])[0])
+            length += 1
+        lesson_s.append(time.perf_counter() - start)
+    rows = [("idle", idle), ("while it learns", busy), ("until it has learnt", lesson_s)]
+    learnt = num_learnt()
+    client.close()
+    stop_daemon(config.socket_path(), 20)
+    with capfd.disabled():
+        print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {learnt} lines learnt")
+        print(f"{'':<20}{'count':>7}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+        for name, latencies in rows:
+            print(f"{name:<20}{len(latencies):7d}{quantiles(latencies)}")
 
 
 def test_from_nothing_to_a_warm_model(capfd, monkeypatch, isolated_home):

@@ -99,7 +99,7 @@ def test_a_long_list_is_cut_and_drives_no_terminal(run: Run) -> None:
 
 
 def test_nothing_that_matches_is_one_clear_line(run: Run) -> None:
-    said = "typeahead: nothing in the history matches 'canary'; typeahead history list shows what is there\n"
+    said = "typeahead: nothing in the history matches 'canary'; typeahead history list shows it all\n"
     assert run("forget", "canary") == (1, "", said)
     assert not config.history_file().exists()
     store("ls")

@@ -26,7 +26,7 @@ _ANSWER_TIMEOUT_S = 180.0  # the first time ever, kernels are compiled
     help="Weights to complete with, in this process; default: the daemon and its model.",
 )
 @click.option("--cwd", type=click.Path(), help="The folder in which the line would run; default: this one.")
-@click.option("--no-daemon", is_flag=True, help="Load the model in this process.")
+@click.option("--no-daemon", is_flag=True, help="Load the model in this process; without what the daemon has learnt.")
 def complete(prefix: str, n: int, as_json: bool, model: Path | None, cwd: str | None, no_daemon: bool) -> None:
     """Print ranked completions of PREFIX, each a whole line after its log-probability (nats) and its source.
 
@@ -76,11 +76,19 @@ def ask_daemon(op: str, prefix: str, n: int, cwd: str) -> dict[str, Any] | None:
 
 
 def _in_process(prefix: str, n: int, cwd: str, model: Path | None) -> list[dict[str, Any]]:
+    """Suggest without a daemon: with the weights as they are and the lines of the history."""
+    from typeahead.history import History
     from typeahead.shell.daemon import load_model
     from typeahead.shell.protocol import is_safe
 
-    model_of_user = load_model(model or config.shell_model(), config.history_file(), config.load().text)
-    suggestions = model_of_user.open("complete").suggest(prefix, cwd, n)
+    loaded = load_model(model or config.shell_model(), config.load().text)
+    if config.history_file().exists():
+        history = History(config.history_file())
+        try:
+            loaded.catch_up(history, lambda: False)
+        finally:
+            history.close()
+    suggestions = loaded.open("complete").suggest(prefix, cwd, n)
     return [
         {"text": one.text, "source": one.source, "log_prob": one.log_prob} for one in suggestions if is_safe(one.text)
     ]

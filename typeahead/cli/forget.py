@@ -51,7 +51,7 @@ def forget(
         raise click.UsageError("say what to forget by one of PATTERN, --last and --since", ctx)
     found = _matching(criteria)
     if not found:
-        raise HistoryError(f"nothing in the history matches {_words(criteria)}; typeahead history list shows what is there")
+        raise HistoryError(f"nothing in the history matches {_words(criteria)}; typeahead history list shows it all")
     _show(found)
     if dry_run:
         return

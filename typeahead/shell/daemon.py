@@ -19,10 +19,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from typeahead import __version__, config
 from typeahead.errors import DaemonError, TypeaheadError
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 MAX_LOG_BYTES = 256 * 1024  # and one older file of the same size
 _LOCK_WAIT_S = 3.0  # for a predecessor that is just ending
 _BACKLOG = 64
-_RECALLED_LINES = 10_000  # of the history, for a new session's suggester
 _SWITCH_INTERVAL_S = 0.001  # of threads: while the model loads, the loop gets its turn sooner
 
 _log = logging.getLogger("typeahead.shell.daemon")  # by name: as a program the module is called __main__
@@ -81,7 +81,7 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         listener = _listen(path)
         about: Message = {"model": str(model), "log": str(log_file) if log_file else None}
-        load = load or partial(load_model, model, store.path, settings.text)
+        load = load or partial(load_model, model, settings.text, config.data_dir() / "adapted.safetensors")
         server = Server(listener, load, store, model, settings.daemon.idle_s, about)
         _stop_on_signals(server)
         _log.info("version %s, process %d, listening on %s", __version__, os.getpid(), path)
@@ -203,50 +203,63 @@ def _open_log() -> Path | None:
 
 
 class TextModel:
-    """What all sessions share: the weights, and the lines of the store.
+    """What all sessions share: the weights, and what has been learnt of the user.
 
     Parameters
     ----------
     language_model : LanguageModel
         The weights as they were trained.
-    history : path
-        The store.
     settings : TextConfig
-        How to suggest.
+        How to suggest, and whether to learn.
+    adapted : path, optional
+        The user's own copy of the weights; without, lines are remembered but no weights learnt.
     """
 
-    def __init__(self, language_model: LanguageModel, history: Path, settings: config.TextConfig) -> None:
-        self._language_model = language_model
-        self._history = history
+    def __init__(self, language_model: LanguageModel, settings: config.TextConfig, adapted: Path | None) -> None:
+        from typeahead.text.adapt import UserModel
+        from typeahead.text.surroundings import Disk, Surroundings
+
         self._settings = settings
+        self._user = UserModel(language_model, adapted, adapt=settings.adapt and adapted is not None)
+        self._disk = Disk()  # shared, so that one session profits from what another has looked up
+        self._surroundings: WeakKeyDictionary[Suggester, Surroundings] = WeakKeyDictionary()
 
     def open(self, session: str) -> Suggester:
         """Begin a session."""
-        from typeahead.history import History
         from typeahead.text.suggester import Suggester as TextSuggester
+        from typeahead.text.surroundings import Surroundings
 
-        lines: list[str] = []
-        if self._history.exists():
-            try:
-                with closing(History(self._history)) as store:
-                    lines = store.recent(_RECALLED_LINES, without=session, found_only=True)
-            except TypeaheadError as error:
-                log_error("a session starts without the history", error)
-        return TextSuggester(self._language_model, lines, self._settings)
+        settings, surroundings = self._settings, Surroundings(disk=self._disk)
+        suggester = TextSuggester(
+            user=self._user, dial=settings.dial, empty=settings.empty, surroundings=surroundings, settings=settings
+        )
+        self._surroundings[suggester] = surroundings
+        return suggester
 
     def surround(self, suggester: Suggester, names: Sequence[str], environ: Mapping[str, str] | None) -> None:
         """Tell a session what its shell knows besides the file system."""
+        surroundings = self._surroundings[suggester]
+        surroundings.names = frozenset(names)
+        surroundings.environ = dict(os.environ if environ is None else environ)
 
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
         """Learn what the store has and the user's weights have not heard of; return how many events."""
-        return 0
+        return self._user.catch_up(history, should_stop)
 
     def save(self) -> None:
         """Keep what was learnt."""
+        self._user.save()
 
 
-def load_model(weights: Path, history: Path, settings: config.TextConfig) -> TextModel:
+def load_model(weights: Path, settings: config.TextConfig, adapted: Path | None = None) -> TextModel:
     """Load the weights, compile their kernels and return what opens sessions and learns.
+
+    Parameters
+    ----------
+    weights : path
+    settings : TextConfig
+    adapted : path, optional
+        See `TextModel`.
 
     Raises
     ------
@@ -255,7 +268,7 @@ def load_model(weights: Path, history: Path, settings: config.TextConfig) -> Tex
     """
     own_cache = prepare_kernel_cache()
     try:
-        return _load_model(weights, history, settings)
+        return _load_model(weights, settings, adapted)
     except TypeaheadError:
         raise
     except Exception as error:
@@ -265,16 +278,16 @@ def load_model(weights: Path, history: Path, settings: config.TextConfig) -> Tex
         log_error("trying again without the compiled kernels", error)
         shutil.rmtree(own_cache, ignore_errors=True)
         own_cache.mkdir(mode=0o700, exist_ok=True)
-        return _load_model(weights, history, settings)
+        return _load_model(weights, settings, adapted)
 
 
-def _load_model(weights: Path, history: Path, settings: config.TextConfig) -> TextModel:
+def _load_model(weights: Path, settings: config.TextConfig, adapted: Path | None) -> TextModel:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # steps of one line are too small to share
     with _without_scipy():
         from typeahead.text.language_model import LanguageModel
 
-        model = TextModel(LanguageModel.load(weights), history, settings)
+        model = TextModel(LanguageModel.load(weights), settings, adapted)
         first = model.open("")
         first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
         first.record("git status")
