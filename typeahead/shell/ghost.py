@@ -47,7 +47,7 @@ class Ghost:
         if typed == self.typed:
             return
         self.typed, self.notice, self._dismissed = typed, "", False
-        if not self._fits(self._line):
+        if not (self._line.startswith(typed) and len(self._line) > len(typed) and self.rest.isprintable()):
             self._line = ""
 
     def clear(self) -> None:
