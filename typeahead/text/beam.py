@@ -86,6 +86,7 @@ class _Level:
 
     parents: Array  # index of each node's parent in the level above
     symbols: Array
+    lines: list[bytes]  # what is typed and the symbols up to each node
     scores: Array  # log-probability from the root
     places: Array  # between or inside characters, see _utf8_places
     log_probs: Array  # (nodes, V) of each next byte; filled when the network steps here
@@ -156,12 +157,13 @@ class BeamSearch:
         leaves: list[Hypothesis] = []
         finished: list[float] = []
         log_probs, state = position.log_probs[None], position.state
+        self._network, self._occasion, lines = position.network, position.occasion, [position.line]
         scores, places = np.zeros(1), np.zeros(1, np.intp)
         for depth in range(self.max_length + 1):
             reach = scores[:, None] + log_probs + _MASKS[places]
             ends = reach[:, NEWLINE].copy()
             reach[:, NEWLINE] = -math.inf
-            level = self._expand(reach, floor, places) if depth < self.max_length else None
+            level = self._expand(reach, floor, places, lines) if depth < self.max_length else None
             if depth > 0:
                 leaves += self._leaves(reach, ends, floor, level)
                 finished += ends[ends >= floor].tolist()
@@ -172,11 +174,11 @@ class BeamSearch:
                     finished += [leaf.log_probs[-1] for leaf in ready]
             if level is None or not len(level.scores) or _settled(finished, level.scores[0], wanted):
                 break
-            scores, places = level.scores, level.places
+            scores, places, lines = level.scores, level.places, level.lines
             log_probs, state = self._advance(depth, level, state)
         return leaves
 
-    def _expand(self, reach: Array, floor: float, places: Array) -> _Level | None:
+    def _expand(self, reach: Array, floor: float, places: Array, lines: list[bytes]) -> _Level | None:
         """Return the best children, at most ``beam_width``, of nodes that reach each next byte with ``reach``."""
         children = np.flatnonzero(reach >= floor)
         parents, symbols = np.divmod(children, NUM_SYMBOLS)
@@ -193,7 +195,11 @@ class BeamSearch:
             return None
         scores = reach.ravel()[children]
         best = np.argsort(-scores, kind="stable")[: self.beam_width]
-        return _Level(parents[best], symbols[best], scores[best], next_places[best], _NOT_STEPPED)
+        parents, symbols = parents[best], symbols[best]
+        grown = [
+            lines[parent] + bytes((symbol,)) for parent, symbol in zip(parents.tolist(), symbols.tolist(), strict=True)
+        ]
+        return _Level(parents, symbols, grown, scores[best], next_places[best], _NOT_STEPPED)
 
     def _leaves(self, reach: Array, ends: Array, floor: float, children: _Level | None) -> list[Hypothesis]:
         """Return the nodes of the last level where a line ends, and those without a child."""
@@ -215,6 +221,7 @@ class BeamSearch:
         leaves = [self._trace(depth, index, -math.inf, -math.inf, True) for index in at_boundary]
         ready = {index: leaf for index, leaf in zip(at_boundary, leaves, strict=True) if _ends_word(leaf.symbols)}
         keep = np.delete(np.arange(len(level.scores)), list(ready))
+        level.lines = [level.lines[index] for index in keep]
         level.parents, level.symbols = level.parents[keep], level.symbols[keep]
         level.scores, level.places = level.scores[keep], level.places[keep]
         return list(ready.values())
@@ -227,6 +234,7 @@ class BeamSearch:
         level.log_probs, state = self._network.step(
             level.symbols, gathered, out=self._state(self._states[depth], width)
         )
+        self._occasion.mix(level.lines, level.log_probs)
         return level.log_probs, state
 
     def _state(self, flat: Array, width: int) -> Array:

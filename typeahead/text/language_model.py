@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from numpy.typing import NDArray
 
 from typeahead.errors import ModelFileError
 from typeahead.rnn import checkpoint
+from typeahead.rnn.mixing import ContextMixer
 from typeahead.rnn.network import Network
+from typeahead.text.occasion import NUM_PAST, Occasion
 
 NEWLINE = 10
 NUM_SYMBOLS = 256
@@ -32,21 +36,29 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Position:
-    """What the network knows at one place of a line; the arrays are views, good until the context moves.
+    """What is known at one place of a line; the arrays are views, good until the context moves.
 
     Attributes
     ----------
+    line : bytes
+        What is typed.
     log_probs : (V,) array
         Natural logarithm of the probability of each next byte.
     state : (L, S, 1, H) array
         Hidden state, as :meth:`Network.step` takes it.
     line_log_probs : (N + 1,) array
-        Log-probability of the first ``i`` of the line's N bytes so far, float64.
+        Log-probability of the first ``i`` of the line's N bytes, float64.
+    network : Network
+    occasion : Occasion
+        What the line is predicted together with.
     """
 
+    line: bytes
     log_probs: Array
     state: Array
     line_log_probs: Array
+    network: Network
+    occasion: Occasion
 
 
 class LanguageModel:
@@ -75,6 +87,14 @@ class LanguageModel:
         self.network = network
         self.metadata = metadata or {}
 
+    @cached_property
+    def digest(self) -> str:
+        """What tells these weights from others."""
+        digest = sha256()
+        for name, array in self.network.parameters.items():
+            digest.update(name.encode() + array.tobytes())
+        return digest.hexdigest()
+
     @classmethod
     def load(cls, path: str | Path) -> LanguageModel:
         """Read the weights at ``path``.
@@ -88,9 +108,9 @@ class LanguageModel:
         network.quantise_steps()  # a key must not wait; the loss in bits per byte is in the third decimal
         return cls(network, metadata)
 
-    def context(self) -> Context:
-        """Return the context of a new session, at the start of its first line."""
-        return Context(self.network)
+    def context(self, mixer: ContextMixer | None = None) -> Context:
+        """Return the context of a new session, at the start of its first line; ``mixer`` adds what a user typed."""
+        return Context(self.network, mixer)
 
 
 class Context:
@@ -101,17 +121,19 @@ class Context:
     bytes expected next; a row is right for as long as the bytes before it are, so nothing is ever cleared.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, mixer: ContextMixer | None = None) -> None:
+        self._network, self._mixer = self._next = network, mixer
         self._line = bytearray()
         self._symbol = np.zeros(1, np.uint8)
         state = network.initial_state(1)
         self._states = np.empty((_FIRST_ROWS, *state.shape), state.dtype)
         self._log_probs = np.empty((_FIRST_ROWS, NUM_SYMBOLS), state.dtype)
         self._scores = np.zeros(_FIRST_ROWS)  # log-probability of the line up to each row; float64, it is a long sum
+        self._past: tuple[bytes, ...] = ()
+        self._cwd: str | None = None
         self._begin(state)
 
-    def seek(self, line: bytes) -> Position:
+    def seek(self, line: bytes, cwd: str | None = None) -> Position:
         """Go to the place after ``line``, stepping only over the bytes not known yet.
 
         Raises
@@ -121,6 +143,9 @@ class Context:
         """
         if len(line) > MAX_LINE_BYTES or NEWLINE in line:
             raise ValueError(f"a line of at most {MAX_LINE_BYTES} bytes without a newline is needed, got {len(line)}")
+        if cwd != self._cwd:
+            self._cwd = cwd
+            self._predict()
         known = _common_length(self._line, line)
         if known < len(line):
             del self._line[known:]
@@ -128,7 +153,23 @@ class Context:
             for row in range(known, len(line)):
                 self._step(row, line[row])
         row = len(line)
-        return Position(self._log_probs[row], self._states[row], self._scores[: row + 1])
+        return Position(
+            line, self._log_probs[row], self._states[row], self._scores[: row + 1], self._network, self._occasion
+        )
+
+    def use(self, network: Network, mixer: ContextMixer | None) -> None:
+        """Go on with other weights and statistics, from the next line on; the state stays."""
+        self._next = network, mixer
+
+    @property
+    def past(self) -> tuple[bytes, ...]:
+        """The last lines, newest first."""
+        return self._past
+
+    def rows(self, line: bytes) -> Array:
+        """Return the log-probabilities (len(line) + 1, V) of each byte of ``line`` and of what follows it; a view."""
+        self.seek(line, self._cwd)
+        return self._log_probs[: len(line) + 1]
 
     def adopt(self, line: bytes, expected: bytes, log_probs: Array, states: Array) -> None:
         """Keep states computed elsewhere for ``expected``, the bytes after ``line``, in case they are typed.
@@ -160,10 +201,11 @@ class Context:
     def advance(self, line: bytes) -> None:
         """Finish ``line``: the state runs on over it and the newline to the start of the next one."""
         head = line[:MAX_LINE_BYTES].split(b"\n")[0]
-        state = self.seek(head).state
+        state = self.seek(head, self._cwd).state
         for byte in line[len(head) :]:
             self._symbol[0] = byte
             state = self._network.step(self._symbol, state)[1]
+        self._past = (head, *self._past[: NUM_PAST - 1])
         self._begin(state)
 
     def replay(self, lines: Iterable[bytes]) -> None:
@@ -180,17 +222,28 @@ class Context:
 
     def _begin(self, state: Array) -> None:
         """Start a line: a newline after ``state``."""
-        self._line.clear()
+        self._network, self._mixer = self._next
         self._symbol[0] = NEWLINE
         log_probs, state = self._network.step(self._symbol, state)
-        self._log_probs[0], self._states[0] = log_probs[0], state
+        self._first_log_probs, self._states[0] = log_probs, state
+        self._predict()
+
+    def _predict(self) -> None:
+        """Predict a new line's first byte."""
+        self._line.clear()
+        self._occasion = Occasion(self._mixer, self._past, self._cwd)
+        log_probs = self._first_log_probs.copy()
+        self._occasion.mix([b""], log_probs)
+        self._log_probs[0] = log_probs[0]
 
     def _step(self, row: int, byte: int) -> None:
         self._symbol[0] = byte
         after = self._states[row + 1]
-        self._log_probs[row + 1] = self._network.step(self._symbol, self._states[row], out=after)[0][0]
+        log_probs = self._network.step(self._symbol, self._states[row], out=after)[0]
         self._scores[row + 1] = self._scores[row] + self._log_probs[row, byte]
         self._line.append(byte)
+        self._occasion.mix([bytes(self._line)], log_probs)
+        self._log_probs[row + 1] = log_probs[0]
 
     def _reserve(self, rows: int) -> None:
         have = len(self._states)

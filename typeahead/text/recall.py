@@ -1,14 +1,16 @@
 """How likely the next line repeats one that was run before, and which.
 
 Every past run of a line speaks for its repetition, the louder the more its occasion is like the present one: how long
-ago it was (a power law, as in human memory: Anderson & Schooler 1991), what ran before it, in which directory. The
-sum over a line's runs, over the sum of all, is its probability given that the next line is a repeat at all; how often
-that is so is counted too.
+ago it was (a power law, as in human memory: Anderson & Schooler 1991), which lines ran before it, in which directory.
+The sum over a line's runs, over the sum of all, is its probability given that the next line is a repeat at all; how
+often that is so is counted too.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,68 +19,38 @@ from numpy.typing import NDArray
 MAX_RUNS = 10_000  # newest runs remembered
 
 _AGE_EXPONENT = 0.6
-_SAME_PREVIOUS = 6.0  # how much louder a run speaks that followed the same line
-_SAME_DIRECTORY = 1.5
+# How much louder a run speaks that followed the same line, the same two lines, a line of the same first word, and
+# that was in the same directory.
+_SAME_PREVIOUS, _SAME_TWO, _SAME_COMMAND, _SAME_DIRECTORY = 20.0, 3.0, 3.0, 3.0
+_NOTHING = -1  # before the first line
 _REPEATS, _FRESH = 1.0, 2.0  # lines seen, before any was: a third are repeats
 
 Array = NDArray[Any]
 
 
-class Recall:
-    """Past runs of one user, in memory."""
+class Repeats:
+    """The past lines as one occasion weighs them; what is learnt later does not change it.
 
-    def __init__(self, max_runs: int = MAX_RUNS) -> None:
-        self._max_runs = max_runs
-        self._repeats, self._fresh = _REPEATS, _FRESH
-        self._forget()
+    Attributes
+    ----------
+    probability_of_any : float
+        Of the next line being one that was run before.
+    """
 
-    def _forget(self) -> None:
-        self._runs = np.empty((2 * self._max_runs, 3), np.int32)  # line, line before, directory
-        self._num_runs = 0
-        self._names: dict[str | None, int] = {}  # number of each line and directory
-        self._numbers: list[int] = []  # of the distinct lines, in the lines' alphabetical order
-        self._lines: list[str] = []  # the distinct lines in that order
-        self._previous = -1
-        self._mass = np.zeros(1)
-
-    def add(self, line: str, cwd: str | None = None) -> None:
-        """Remember that ``line`` was run in ``cwd``; :meth:`prepare` makes it count."""
-        number = self._names.setdefault(line, len(self._names))
-        place = bisect_left(self._lines, line)
-        if place < len(self._lines) and self._lines[place] == line:
-            self._repeats += 1
-        else:
-            self._fresh += 1
-            self._lines.insert(place, line)
-            self._numbers.insert(place, number)
-        self._runs[self._num_runs] = number, self._previous, self._directory(cwd)
-        self._num_runs += 1
-        self._previous = number
-        self._mass = np.zeros(1)
-        if self._num_runs == len(self._runs):
-            self._shrink()
-
-    @property
-    def repeat_probability(self) -> float:
-        """Of the next line being one that was run before."""
-        return self._repeats / (self._repeats + self._fresh) if self._num_runs else 0.0
-
-    def prepare(self, cwd: str | None = None) -> None:
-        """Weigh all lines for the present occasion: after the line added last, in ``cwd``."""
-        if not self._num_runs:
-            return
-        lines, previous, directories = self._runs[: self._num_runs].T
-        weights = np.arange(self._num_runs, 0, -1.0) ** -_AGE_EXPONENT
-        weights[previous == self._previous] *= _SAME_PREVIOUS
-        if cwd is not None:
-            weights[directories == self._directory(cwd)] *= _SAME_DIRECTORY
-        per_line = np.bincount(lines, weights, minlength=len(self._names))[self._numbers]
-        self._mass = np.concatenate([[0.0], np.cumsum(per_line / per_line.sum())])
+    def __init__(self, probability_of_any: float, lines: list[str], mass: Array) -> None:
+        self.probability_of_any = probability_of_any
+        self._lines = lines  # distinct, in alphabetical order
+        self._mass = mass  # (N + 1,): of the first i lines
 
     def probability(self, prefix: str) -> float:
         """Return the probability that a repeated line starts with ``prefix``."""
         first, last = self._range(prefix)
         return float(self._mass[last] - self._mass[first])
+
+    def probability_of_line(self, line: str) -> float:
+        """Return the probability that a repeated line is ``line`` and no longer one."""
+        first, last = self._range(line)
+        return float(self._mass[first + 1] - self._mass[first]) if first < last and self._lines[first] == line else 0.0
 
     def likeliest(self, prefix: str, count: int) -> list[str]:
         """Return the lines longer than ``prefix`` that start with it, likeliest first, at most ``count``."""
@@ -90,9 +62,9 @@ class Recall:
         return [self._lines[first + index] for index in best]
 
     def _range(self, prefix: str) -> tuple[int, int]:
-        """Return where the lines that start with ``prefix`` begin and stop, of those weighed."""
-        count = len(self._mass) - 1
-        first = bisect_left(self._lines, prefix, 0, count)
+        """Return where the lines that start with ``prefix`` begin and stop."""
+        count = len(self._lines)
+        first = bisect_left(self._lines, prefix)
         length = len(prefix)
         low, high = first, count
         while low < high:
@@ -103,16 +75,85 @@ class Recall:
                 high = middle
         return first, low
 
-    def _directory(self, cwd: str | None) -> int:
-        return self._names.setdefault(None if cwd is None else f"\0{cwd}", len(self._names))
+
+class Recall:
+    """Past runs of one user, in memory; one thread may add while others weigh."""
+
+    def __init__(self, max_runs: int = MAX_RUNS) -> None:
+        self._max_runs = max_runs
+        self._repeats, self._fresh = _REPEATS, _FRESH
+        self._lock = Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        # Line, line before, line before that, first word of the line before, directory.
+        self._runs = np.empty((2 * self._max_runs, 5), np.int32)
+        self._num_runs = 0
+        self._names: dict[str | None, int] = {}  # number of each line, first word and directory
+        self._lines: list[str] = []  # the distinct lines, in alphabetical order
+        self._numbers: list[int] = []  # of these lines, in the same order
+
+    def add(self, line: str, cwd: str | None = None, past: Sequence[str] = ()) -> None:
+        """Remember that ``line`` was run in ``cwd`` after ``past``, the session's earlier lines, newest first."""
+        with self._lock:
+            self._add(line, self._number("\0", cwd), self._before(past))
+            if self._num_runs == len(self._runs):
+                self._shrink()
+
+    def _add(self, line: str, directory: int, before: tuple[int, int, int]) -> None:
+        number = self._names.setdefault(line, len(self._names))
+        place = bisect_left(self._lines, line)
+        if place < len(self._lines) and self._lines[place] == line:
+            self._repeats += 1
+        else:
+            self._fresh += 1
+            # New lists: those handed out stay as they are.
+            self._lines = [*self._lines[:place], line, *self._lines[place:]]
+            self._numbers = [*self._numbers[:place], number, *self._numbers[place:]]
+        self._runs[self._num_runs] = number, *before, directory
+        self._num_runs += 1
+
+    def weigh(self, past: Sequence[str] = (), cwd: str | None = None) -> Repeats:
+        """Weigh all lines for one occasion: after ``past``, newest first, in ``cwd``."""
+        with self._lock:
+            count = self._num_runs
+            if not count:
+                return Repeats(0.0, [], np.zeros(1))
+            lines, previous, second, command, directories = self._runs[:count].T
+            before = self._before(past)
+            weights = np.arange(count, 0, -1.0) ** -_AGE_EXPONENT
+            same = previous == before[0]
+            weights[same] *= _SAME_PREVIOUS
+            weights[same & (second == before[1])] *= _SAME_TWO
+            weights[~same & (command == before[2])] *= _SAME_COMMAND
+            if cwd is not None:
+                weights[directories == self._number("\0", cwd)] *= _SAME_DIRECTORY
+            per_line = np.bincount(lines, weights, minlength=len(self._names))[self._numbers]
+            mass = np.concatenate([[0.0], np.cumsum(per_line / per_line.sum())])
+            return Repeats(self._repeats / (self._repeats + self._fresh), self._lines, mass)
+
+    def _before(self, past: Sequence[str]) -> tuple[int, int, int]:
+        if not past:
+            return _NOTHING, _NOTHING, _NOTHING
+        second = self._number("", past[1]) if len(past) > 1 else _NOTHING
+        return self._number("", past[0]), second, self._number("\1", past[0].split(" ")[0])
+
+    def _number(self, kind: str, name: str | None) -> int:
+        """Return the number of a line, directory or first word; they share a table, kept apart by ``kind``."""
+        return self._names.setdefault(None if name is None else kind + name, len(self._names))
 
     def _shrink(self) -> None:
         """Keep the newest runs only."""
-        names = {number: name for name, number in self._names.items()}
         newest = self._runs[self._num_runs - self._max_runs : self._num_runs].tolist()
+        names = {number: name for name, number in self._names.items()}
         repeats, fresh = self._repeats, self._fresh
         self._forget()
-        for line, _, directory in newest:
-            name = names[directory]
-            self.add(str(names[line]), None if name is None else name[1:])
+        numbers = {_NOTHING: _NOTHING}
+        for run in newest:
+            for number in run:
+                if number not in numbers:
+                    numbers[number] = self._names.setdefault(names[number], len(self._names))
+        for line, *before, directory in newest:
+            previous, second, command = (numbers[number] for number in before)
+            self._add(str(names[line]), numbers[directory], (previous, second, command))
         self._repeats, self._fresh = repeats, fresh

@@ -1,39 +1,67 @@
-"""What is shown in grey: the model's completions and the user's past lines on one scale.
+"""What is shown in grey, as one object: ``typeahead.Suggester``.
 
-The next line is taken to come from one of two sources: it repeats a past line (:mod:`recall`) or the network writes
-it. Both give every prefix a probability, so Bayes' rule says, as the line is typed, which source it comes from, and
-their mixture gives the probability that a continuation is right::
+Four sources propose how the line may go on, all with the probability that they are right:
 
-    P(text | prefix) = share * P_past(text | prefix) + (1 - share) * P_network(text | prefix)
+- the network, with what the user typed mixed in (:mod:`language_model`, :mod:`occasion`): the leaves of a beam search;
+- the past lines that start like this (:mod:`recall`). The line is taken to repeat a past one or to be written anew,
+  and Bayes' rule says, as it is typed, which; so the two sources share the probability::
 
-A suggestion is worth the keystrokes it is expected to save, P(right) x (characters - 1 for the key that takes it),
-or, where only its first word is right, those of that word. Past lines and hypotheses may be cut at any word; the cut
-worth most among those that are probable enough is shown. A suggestion stays for as long as the typing agrees with it
-and grows only at its end.
+      P(text | prefix) = share * P_past(text | prefix) + (1 - share) * P_network(text | prefix)
+
+- files, programs, branches and more (:mod:`surroundings`), in the measure in which such proposals came true.
+
+Each may be cut at any word. The cut that is expected to save most keys is shown (:mod:`ranking`), unless something
+speaks against it: see :meth:`Suggester.why`. A suggestion stays for as long as the typing agrees with it and grows
+only at its end.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
+import time as clock
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
-from itertools import chain
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
-from typeahead import config
+from typeahead import config, secrets
+from typeahead.errors import ConfigError
+from typeahead.history import Event
+from typeahead.text.adapt import UserModel
 from typeahead.text.beam import BeamSearch, Hypothesis, cuts
 from typeahead.text.language_model import MAX_LINE_BYTES, LanguageModel, Position
-from typeahead.text.recall import Recall
+from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word, word_starts
+from typeahead.text.safety import may_suggest
+from typeahead.text.surroundings import last_word
 
-_FIRST_WORD = re.compile(r" *[^ /]*[ /]?")
 _NUM_PAST = 8  # past lines looked at for one suggestion
 _STAY = 0.95  # P(a line that has repeated a past one so far repeats its next word too)
-_LEAST_ASKED_FOR = 1e-3  # probability of a suggestion that fills a list
-_MAX_WIDTH = 16  # of the beam that looks for a list; the network steps small batches
 _MAX_SHARE = 1 - 1e-6  # so that the network keeps a say
-_NOT_FOUND = 127  # a shell's status for a command that does not exist
+_FLOOR = 0.03  # least probability of what the beam search follows
+_LEAST_ASKED_FOR = 1e-3  # of a suggestion that fills a list
+_FIRST_WORD_COUNTS = 0.3  # at the empty prompt, how much P(first word) counts beside P(line)
+_NUM_WORDS = 30  # proposals of the surroundings looked at
+_PLAUSIBLE = 0.7  # of two neighbours in the surroundings' order, how likely the second is beside the first
+_MAX_CHECKED = 12  # candidates looked at for what speaks against them
+
+
+class Surroundings(Protocol):
+    """What lies around a command line; `typeahead.text.surroundings.Surroundings` is one."""
+
+    def words(self, line: str, cwd: str | None, limit: int = 50) -> Collection[Word]: ...  # noqa: D102
+    def is_valid(self, line: str, cwd: str | None, prefix: str = "") -> bool: ...  # noqa: D102
+
+
+class Word(Protocol):
+    """A whole word that may stand at the end of the line, and what it names."""
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,7 @@ class Suggestion:
     text : str
         The whole line.
     source : str
-        Which source gives it most of its probability: "model" or "history".
+        Which source gives it most of its probability: "model", "history", or a kind of file, as "directory".
     log_prob : float
         Natural logarithm of the probability that the line goes on like this.
     """
@@ -56,21 +84,38 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A continuation of the prefix: its probability by source, and what it is worth in keystrokes."""
+class Reason:
+    """Why a candidate is shown, or not.
+
+    Attributes
+    ----------
+    text : str
+        The whole line.
+    source : str
+    probability : float
+        That the line goes on like this.
+    worth : float
+        Keys that it is expected to save.
+    features : dict of str to float
+        What the probability is made of, and what corrects it.
+    shown : bool
+    rejected : str
+        What speaks against it; empty where nothing does.
+    """
 
     text: str
-    past: float
-    model: float
+    source: str
+    probability: float
     worth: float
-
-    @property
-    def probability(self) -> float:
-        return self.past + self.model
+    features: dict[str, float]
+    shown: bool
+    rejected: str
 
 
 class Suggester:
     """Suggestions for the lines of one session; learns what was run from :meth:`record`.
+
+    Without arguments it is a fresh user with the shipped model: no file of the user's is read or written.
 
     Parameters
     ----------
@@ -78,41 +123,74 @@ class Suggester:
         Default: the configured model, else the shipped one.
     history : iterable of str, optional
         Lines run before this session, oldest first.
+    adapt : bool
+        Whether weights are learnt, too.
+    dial : str
+        "quiet", "balanced" or "eager": how sure a suggestion must be to be shown.
+    empty : bool
+        Whether the next line is predicted at the empty prompt.
+    surroundings : Surroundings, optional
+        Proposes files and more, and knows what cannot be right; without it nothing on this machine is looked at.
+    user : UserModel, optional
+        Shared by a user's sessions; what is recorded here is then learnt by whoever calls its ``catch_up``.
     settings : TextConfig, optional
-        Beam width, length and least probability of a suggestion.
+        Beam width and length.
+    without : collection of str
+        Parts left out, to see what they are worth: "adapt", "mixing", "recall", "model".
 
     Raises
     ------
     ModelFileError
         The weights cannot be read.
+    ConfigError
+        No such dial.
     """
 
     def __init__(
         self,
         model: LanguageModel | str | Path | None = None,
         history: Iterable[str] | None = None,
+        adapt: bool = True,
+        dial: str = "balanced",
+        *,
+        empty: bool = True,
+        surroundings: Surroundings | None = None,
+        user: UserModel | None = None,
         settings: config.TextConfig | None = None,
+        without: Collection[str] = (),
     ) -> None:
-        if not isinstance(model, LanguageModel):
-            path = Path(model or config.shell_model())
-            model = _shared_model(path, path.stat().st_mtime_ns if path.exists() else 0)
+        if dial not in DIALS:
+            raise ConfigError(f"dial {dial!r} is none of {', '.join(DIALS)}")
         self._settings = settings or config.TextConfig()
-        self._context = model.context()
-        self._network = model.network
-        self._beam = BeamSearch(model.network, self._settings.beam_width, self._settings.max_length)
-        self._recall = Recall()
+        self._dial, self._empty, self._surroundings = DIALS[dial], empty, surroundings
+        self._without = frozenset(without)
+        self._shared = user is not None
+        if user is None:
+            if not isinstance(model, LanguageModel):
+                path = Path(model or config.shell_model())
+                model = _shared_model(path, path.stat().st_mtime_ns if path.exists() else 0)
+            user = UserModel(model, adapt=adapt and "adapt" not in self._without)
+        self._user = user
+        self._context = user.model.context()
+        self._beam = BeamSearch(user.model.network, self._settings.beam_width, self._settings.max_length)
+        self._confidence = Confidence()
+        self._came_true = [1.0, 2.0]  # words of the surroundings that were typed, and that were not
+        self._hidden: set[str] = set()  # lines that the user does not want to see again
+        self._past: list[str] = []
         self._cwd: str | None = None
-        lines = [line for line in history or () if _is_recorded(line)]
-        for line in lines:
-            self._remember(line)
-        self._context.replay(line.encode("utf-8", "surrogateescape") for line in lines)
+        self._ids = count(1)
+        self._events: list[Event] = []  # kept only by a user of its own, for `forget`
+        for line in history or ():
+            self.record(line)
         self._start_line()
+
+    # What is asked
 
     def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> list[Suggestion]:
         """Return at most ``limit`` suggestions for a line that starts with ``prefix``, best first.
 
-        The first is what would be shown in grey, if anything is probable enough; the others, asked for by ``limit > 1``,
-        may be less probable.
+        The first is what would be shown in grey, if anything is sure enough; the others, asked for by ``limit > 1``,
+        may be less so.
 
         Parameters
         ----------
@@ -123,25 +201,54 @@ class Suggester:
         limit : int
         """
         line = _encode(prefix)
-        if limit < 1 or line is None:
+        if limit < 1 or line is None or (not prefix and not self._empty):
             return []
-        if cwd != self._cwd:
-            self._cwd = cwd
-            self._start_line()
-        position = self._context.seek(line)
-        shown = self._grey(prefix, line, position)
-        self._shown = shown.text if shown else ""
-        found = [shown] if shown else []
+        self._move(cwd)
+        position = self._context.seek(line, cwd)
+        candidates = self._candidates(prefix, line, position)
+        best = self._grey(prefix, candidates)
+        self._note(prefix, line, best)
+        found = [_suggestion(prefix, best)] if best else []
         if limit > 1:
-            found += self._alternatives(prefix, line, position, limit - len(found))
+            found += self._alternatives(prefix, candidates, position, found, limit)
         return found
+
+    def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> list[Reason]:
+        """Return what was thought of for ``prefix``, the most worthwhile first, and why it is shown or not."""
+        line = _encode(prefix)
+        if line is None:
+            return []
+        self._move(cwd)
+        candidates = self._candidates(prefix, line, self._context.seek(line, cwd))
+        best = self._grey(prefix, candidates)
+        reasons = []
+        for one in sorted(candidates, key=lambda one: (one is not best, -one.worth))[:limit]:
+            whole = prefix + one.text
+            confidence = self._confidence.probability(whole, one.next_word)
+            features = dict(one.sources) | {"next word": one.next_word, "line ends": one.whole_line}
+            features["confidence"] = confidence
+            rejected = self._objection(prefix, one) or ("" if one is best else self._reserve(prefix, one))
+            reasons.append(
+                Reason(
+                    whole,
+                    one.source,
+                    one.probability,
+                    one.worth,
+                    features,
+                    one is best,
+                    "" if one is best else rejected,
+                )
+            )
+        return reasons
+
+    # What is told
 
     def record(
         self, command: str, cwd: str | None = None, exit_status: int | None = 0, time: float | None = None
     ) -> None:
         """Learn that ``command`` was run: later lines are predicted in its context, and it may be suggested again.
 
-        A line that starts with a space is private and leaves no trace.
+        A line that starts with a space is private and leaves no trace; secrets are replaced before anything is learnt.
 
         Parameters
         ----------
@@ -149,67 +256,119 @@ class Suggester:
         cwd : str, optional
             Where it ran.
         exit_status : int, optional
-            How it ended; a command that was not found (127) is not suggested again for this.
+            How it ended; a command that failed each time it ran is not suggested.
         time : float, optional
             When it began, in Unix seconds.
         """
-        if not _is_recorded(command):
+        if not command.strip() or command.startswith(" "):
             return
-        self._context.advance(command.encode("utf-8", "surrogateescape"))
-        if exit_status != _NOT_FOUND:
-            self._remember(command, cwd)
+        line = secrets.redact(command)[0].rstrip()
+        self._judge(line)
+        self._move(cwd)
+        if not self._shared:
+            started = clock.time() if time is None else time
+            event = Event(next(self._ids), line, cwd, exit_status, "", "", started, None)
+            self._events.append(event)
+            self._user.learn(event)
+        self._past = [line, *self._past[:1]]
+        self._follow(line)
+
+    def forget(
+        self, pattern: str | None = None, *, last: int = 0, since: float | None = None, exact: str | None = None
+    ) -> int:
+        """Forget lines, as if they had never been typed; return how many runs that were.
+
+        A session of a shared user forgets what it holds itself; store and weights are others' business.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Lines that hold this text or, with ``*``, ``?`` or ``[``, match it whole.
+        last : int
+            The last so many.
+        since : float, optional
+            Those begun at this time (Unix seconds) or later.
+        exact : str, optional
+            This very line; it will not be suggested again, wherever it came from.
+        """
+
+        def is_meant(index: int, event: Event) -> bool:
+            return (
+                (pattern is not None and _matches(event.command, pattern))
+                or index >= len(self._events) - last
+                or (since is not None and event.started >= since)
+                or event.command == exact
+            )
+
+        left = [event for index, event in enumerate(self._events) if not is_meant(index, event)]
+        forgotten = len(self._events) - len(left)
+        if exact is not None:
+            self._hidden.add(exact)
+        self._confidence.forget()
+        if not self._shared:
+            self._events = left
+            self._user.forget(left)
+        self._context = self._user.model.context()
+        self._past = [event.command for event in reversed(left[-2:])]
+        if left:
+            self._context.replay(event.command.encode("utf-8", "surrogateescape") for event in left[-20:])
+        self._start_line()
+        return forgotten
+
+    def _follow(self, line: str) -> None:
+        """Let the session's context run on over a finished line."""
+        user = self._user
+        self._context.use(user.network, None if "mixing" in self._without else user.mixer)
+        self._context.advance(line.encode("utf-8", "surrogateescape"))
         self._start_line()
 
-    def _remember(self, command: str, cwd: str | None = None) -> None:
-        line = command.rstrip(" ")
-        if line.isprintable() and len(line.encode()) <= MAX_LINE_BYTES:
-            self._recall.add(line, cwd)
+    def _move(self, cwd: str | None) -> None:
+        if cwd != self._cwd:
+            self._cwd = cwd
+            self._start_line()
 
     def _start_line(self) -> None:
-        self._recall.prepare(self._cwd)
+        self._repeats = self._user.recall.weigh(self._past, self._cwd)
         self._root = b""  # where the leaves' search began
         self._leaves: list[Hypothesis] = []
-        self._shown = ""  # the line last suggested
+        self._floor = 2.0  # of that search
+        self._shown = ""  # the line last suggested; "" for none
+        self._claims: list[tuple[int, str, float]] = []  # of this line: where it was typed to, what was shown, how sure
+        self._words: dict[int, tuple[int, list[str]]] = {}  # by the word's place: where it was typed to, proposals
 
-    def _grey(self, prefix: str, line: bytes, position: Position) -> Suggestion | None:
-        """Return what to show: the suggestion that still agrees with the typing, grown if it can be, or a new one."""
-        least = self._settings.min_probability
-        kept = self._shown[len(prefix) :] if self._shown.startswith(prefix) else ""
-        share = self._share(prefix, line, position)
-        fresh = not (kept and self._covered(line, least / (1 - share)))
-        if fresh:
-            self._search(self._beam, line, position, least / (1 - share))
-        candidates = [one for one in self._candidates(prefix, line, share) if one.probability >= least]
-        if kept:
-            candidates = [one for one in candidates if one.text.startswith(kept)] or candidates
-        best = max(candidates, key=lambda one: one.worth, default=None)
-        if best is None or (best.worth <= 0 and best.text != kept):
-            return None
-        if fresh:
+    def _judge(self, line: str) -> None:
+        """Learn what became of this line's suggestions, now that it is known."""
+        for typed, shown, claimed in self._claims:
+            if line.startswith(shown[:typed]):
+                word = next_word(shown[typed:])
+                taken = line.startswith(shown) or (len(word) > 1 and line.startswith(word, typed))
+                self._confidence.learn(shown, claimed, taken)
+        for typed_to, rests in self._words.values():
+            came_true = any(line.startswith(rest, typed_to) for rest in rests)
+            self._came_true[not came_true] += 1
+
+    def _note(self, prefix: str, line: bytes, best: Candidate | None) -> None:
+        """Remember what is shown, and have its states at hand for when it is typed or taken."""
+        shown = prefix + best.text if best else ""
+        if best and shown != self._shown:
+            self._claims.append((len(prefix), shown, best.next_word))
             self._keep_states(line, best.text.encode())
-        return _suggestion(prefix, best)
+        self._shown = shown
 
-    def _alternatives(self, prefix: str, line: bytes, position: Position, n: int) -> list[Suggestion]:
-        """Return ``n`` more suggestions, of less probability if need be, none the beginning of a better one."""
+    # Candidates
+
+    def _candidates(self, prefix: str, line: bytes, position: Position) -> list[Candidate]:
+        """Return every cut of every hypothesis, of the likeliest past lines, and the surroundings' words."""
         share = self._share(prefix, line, position)
-        beam = BeamSearch(
-            self._network, max(self._settings.beam_width, min(n + 1, _MAX_WIDTH)), self._settings.max_length
-        )
-        self._search(beam, line, position, self._settings.min_probability / (n + 1) / (1 - share))
-        candidates = sorted(self._candidates(prefix, line, share), key=lambda one: -one.worth)
-        found = [_suggestion(prefix, one) for one in candidates if one.worth > 0]
-        if len(found) < n:
-            ways = beam.words(position, 2 * n, _LEAST_ASKED_FOR), beam.lines(position, n, _LEAST_ASKED_FOR)
-            found += [
-                Suggestion(prefix + way.text, "model", way.log_prob + math.log(1 - share)) for way in chain(*ways)
-            ]
-        taken = [self._shown] if self._shown else []
-        chosen = []
-        for one in found:
-            if not any(text.startswith(one.text) or text == one.text.rstrip() for text in taken):
-                taken.append(one.text)
-                chosen.append(one)
-        return chosen[:n]
+        self._search(line, position, share)
+        found = self._from_model(line, share)
+        self._from_history(prefix, share, found)
+        self._from_surroundings(prefix, position, found)
+        for one in found.values():
+            word = next_word(one.text)
+            first = found[word].probability if word in found else 0.0
+            one.next_word = max(first, one.probability)
+        return list(found.values())
 
     def _share(self, prefix: str, line: bytes, position: Position) -> float:
         """Return the probability that the line is still repeating a past one, given ``prefix``.
@@ -218,81 +377,187 @@ class Suggester:
         with probability ``_STAY``; else the network writes the rest. Each source is as likely as what it says about
         the bytes that were typed.
         """
-        repeating = self._recall.repeat_probability
-        if not repeating or not self._recall.probability(prefix):
+        repeats = self._repeats
+        if "model" in self._without:
+            return _MAX_SHARE
+        if "recall" in self._without or not repeats.probability(prefix):
             return 0.0
-        share, mass, done = repeating, 1.0, 0
-        for end in [*_word_starts(prefix), len(prefix)]:
+        share, mass, done = repeats.probability_of_any, 1.0, 0
+        for end in [*word_starts(prefix), len(prefix)]:
             stop = len(line) if end == len(prefix) else len(prefix[:end].encode("utf-8", "surrogateescape"))
-            now = self._recall.probability(prefix[:end])
+            now = repeats.probability(prefix[:end])
             past = share * now / mass
             fresh = (1 - share) * math.exp(position.line_log_probs[stop] - position.line_log_probs[done])
             share = past / (past + fresh) * (_STAY if end < len(prefix) else 1.0)
             mass, done = now, stop
         return min(share, _MAX_SHARE)
 
-    def _covered(self, line: bytes, floor: float) -> bool:
-        """Whether the leaves at hand still say all that is likelier than ``floor`` along what has been typed."""
+    def _search(self, line: bytes, position: Position, share: float) -> None:
+        """Search anew, unless the leaves at hand still say all that is likely enough along what has been typed."""
+        floor = min(_FLOOR / (1 - share), 0.5)
         typed = line[len(self._root) :]
-        leaves = [leaf for leaf in self._leaves if leaf.symbols.startswith(typed)]
-        if not line.startswith(self._root) or not leaves or floor > 1:
-            return False
-        return all(leaf.open_log_prob - leaf.log_probs[len(typed)] < math.log(floor) for leaf in leaves)
-
-    def _search(self, beam: BeamSearch, line: bytes, position: Position, floor: float) -> None:
+        leaves = (
+            [leaf for leaf in self._leaves if leaf.symbols.startswith(typed)] if line.startswith(self._root) else []
+        )
+        if leaves and all(leaf.open_log_prob - leaf.log_probs[len(typed)] < math.log(floor) for leaf in leaves):
+            return
         self._root = line
-        self._leaves = beam.search(position, floor) if floor <= 1 else []
+        self._leaves = [] if "model" in self._without else self._beam.search(position, floor)
 
-    def _candidates(self, prefix: str, line: bytes, share: float) -> list[_Candidate]:
-        """Return every cut of every hypothesis and of the likeliest past lines, with its probability and worth."""
+    def _from_model(self, line: bytes, share: float) -> dict[str, Candidate]:
         typed = line[len(self._root) :]
-        model: dict[str, float] = {}
+        found: dict[str, Candidate] = {}
         for leaf in self._leaves:
-            if leaf.symbols.startswith(typed):
-                rest, log_probs = leaf.symbols[len(typed) :], leaf.log_probs[len(typed) :]
-                for length in cuts(rest, leaf.word_ends):
-                    model[rest[:length].decode()] = (1 - share) * math.exp(log_probs[length] - log_probs[0])
-        texts = dict.fromkeys(model)
-        for past_line in self._recall.likeliest(prefix, _NUM_PAST):
+            if not leaf.symbols.startswith(typed):
+                continue
+            rest, log_probs = leaf.symbols[len(typed) :], leaf.log_probs[len(typed) :]
+            for length in cuts(rest, leaf.word_ends):
+                one = found.setdefault(rest[:length].decode(), Candidate(rest[:length].decode()))
+                one.sources["model"] = (1 - share) * math.exp(log_probs[length] - log_probs[0])
+            if leaf.ended and (whole := found.get(rest.decode())) is not None:
+                whole.whole_line = (1 - share) * math.exp(leaf.end_log_prob - log_probs[0])
+        return found
+
+    def _from_history(self, prefix: str, share: float, found: dict[str, Candidate]) -> None:
+        if not share:
+            return
+        repeats = self._repeats
+        for past_line in repeats.likeliest(prefix, _NUM_PAST):
             rest = past_line[len(prefix) :].encode()
-            texts.update((rest[:length].decode(), None) for length in cuts(rest, True))
-        scale = share / (self._recall.probability(prefix) or 1.0)
-        past = {
-            text: scale * self._recall.probability(prefix + text) * _STAY ** len(_word_starts(prefix[-1:] + text))
-            for text in texts
-        }
-        return [_candidate(text, past, model) for text in texts]
+            for length in cuts(rest, True):
+                found.setdefault(rest[:length].decode(), Candidate(rest[:length].decode()))
+        scale = share / (repeats.probability(prefix) or 1.0)
+        for text, one in found.items():
+            stays = _STAY ** len(word_starts(prefix[-1:] + text))
+            mass = repeats.probability(prefix + text)
+            if mass:
+                one.sources["history"] = scale * mass * stays
+                one.whole_line += scale * repeats.probability_of_line(prefix + text) * stays
+
+    def _from_surroundings(self, prefix: str, position: Position, found: dict[str, Candidate]) -> None:
+        """Add the words that the surroundings propose: as likely as such proposals have come true, and as their bytes.
+
+        Among them a word is as likely as the network finds its next byte, and as its place in their order.
+        """
+        if self._surroundings is None or not prefix:
+            return
+        words = list(self._surroundings.words(prefix, self._cwd, _NUM_WORDS))
+        typed = len(last_word(prefix))
+        weighed: dict[str, tuple[float, str]] = {}
+        for rank, word in enumerate(words):
+            rest = word.text[typed:]
+            if rest and rest.isprintable() and rest not in weighed:
+                likely = math.exp(float(position.log_probs[rest.encode()[0]]))
+                weighed[rest] = likely * _PLAUSIBLE**rank, word.kind
+        if weighed:
+            self._words.setdefault(len(prefix) - typed, (len(prefix), list(weighed)))
+        total = sum(weight for weight, _ in weighed.values())
+        share = self._came_true[0] / sum(self._came_true)
+        for rest, (weight, kind) in weighed.items():
+            one = found.setdefault(rest, Candidate(rest))
+            own = one.probability
+            for name in one.sources:
+                one.sources[name] *= 1 - share
+            one.sources[kind] = share * max(weight / total, own)
+
+    # Choice
+
+    def _grey(self, prefix: str, candidates: list[Candidate]) -> Candidate | None:
+        """Return what to show: the suggestion that still agrees with the typing, grown if it can be, or a new one."""
+        kept = self._shown[len(prefix) :] if self._shown.startswith(prefix) else ""
+        if not prefix:
+            ranked = _lines(candidates)
+        else:
+            ranked = sorted(candidates, key=lambda one: -one.worth)
+            if kept:
+                ranked = [one for one in ranked if one.text.startswith(kept)] + [
+                    one for one in ranked if not one.text.startswith(kept)
+                ]
+        for one in ranked[:_MAX_CHECKED]:
+            if not self._reserve(prefix, one) and not self._objection(prefix, one):
+                return one
+        return None
+
+    def _reserve(self, prefix: str, one: Candidate) -> str:
+        """Return why a candidate is not worth showing; empty where it is."""
+        kept = bool(self._shown) and (prefix + one.text).startswith(self._shown)
+        missed = bool(self._shown) and not self._shown.startswith(prefix)
+        least = self._dial.at_empty if not prefix else self._dial.least
+        if missed or (self._shown and not kept):
+            least = max(least, self._dial.after_miss)
+        if one.worth <= 0 and not kept:
+            return "saves no key"
+        if self._confidence.probability(prefix + one.text, one.next_word) < least:
+            return "not sure enough"
+        return ""
+
+    def _objection(self, prefix: str, one: Candidate) -> str:
+        """Return what speaks against showing a candidate at all; empty where nothing does."""
+        line = prefix + one.text
+        if not may_suggest(line, prefix):
+            return "destructive, or with a secret in it"
+        if line.rstrip() in self._hidden:
+            return "not wanted"
+        if self._user.failed(line.rstrip()):
+            return "failed each time"
+        if self._surroundings is not None and not self._surroundings.is_valid(line, self._cwd, prefix):
+            return "does not exist"
+        return ""
+
+    def _alternatives(
+        self, prefix: str, candidates: list[Candidate], position: Position, found: list[Suggestion], limit: int
+    ) -> list[Suggestion]:
+        """Return more suggestions, of less probability if need be, none the beginning of a better one."""
+        ranked = sorted((one for one in candidates if one.worth > 0), key=lambda one: -one.worth)
+        if len(ranked) < 2 * limit and "model" not in self._without:
+            beam = BeamSearch(
+                self._user.model.network, max(self._settings.beam_width, limit), self._settings.max_length
+            )
+            for way in [*beam.words(position, limit, _LEAST_ASKED_FOR), *beam.lines(position, limit, _LEAST_ASKED_FOR)]:
+                probability = math.exp(way.log_prob)
+                ranked.append(Candidate(way.text, {"model": probability}, probability))
+        taken = [one.text for one in found]
+        more: list[Suggestion] = []
+        for one in ranked:
+            line = prefix + one.text
+            if len(more) + len(found) >= limit:
+                break
+            if not any(text.startswith(line) or text == line.rstrip() for text in taken) and not self._objection(
+                prefix, one
+            ):
+                taken.append(line)
+                more.append(_suggestion(prefix, one))
+        return more
 
     def _keep_states(self, line: bytes, text: bytes) -> None:
         """Have the states along the hypothesis that is shown at hand when it is typed or taken."""
+        if self._root != line:
+            return
         for leaf in self._leaves:
             if leaf.symbols.startswith(text):
                 self._beam.hand_over(leaf, line, self._context)
                 break
 
 
-def _candidate(text: str, past: dict[str, float], model: dict[str, float]) -> _Candidate:
-    """Return a candidate with what it is worth: all of it where it is right, its first word where only that is."""
-    probability = past[text] + model.get(text, 0.0)
-    word = _FIRST_WORD.match(text).group()  # type: ignore[union-attr]  # it matches anything
-    of_word = max(past.get(word, 0.0) + model.get(word, 0.0), probability)
-    worth = probability * (len(text) - 1) + (of_word - probability) * (len(word) - 1)
-    return _Candidate(text, past[text], model.get(text, 0.0), worth)
+def _lines(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the whole lines among the candidates for the empty prompt, the likeliest, with its first word, first."""
+    first: dict[str, float] = {}
+    for one in candidates:
+        word = one.text.split(" ")[0]
+        if one.text in (word, word + " "):
+            first[word] = first.get(word, 0.0) + (one.probability if one.text != word else one.whole_line)
+    ends = [one for one in candidates if one.whole_line > 0]
+    for one in ends:
+        one.next_word = max(first.get(one.text.split(" ")[0], 0.0), one.next_word)
+    return sorted(ends, key=lambda one: -one.whole_line - _FIRST_WORD_COUNTS * one.next_word)
 
 
-def _suggestion(prefix: str, one: _Candidate) -> Suggestion:
-    source = "model" if one.model >= one.past else "history"
-    return Suggestion(prefix + one.text, source, math.log(one.probability))
+def _suggestion(prefix: str, one: Candidate) -> Suggestion:
+    return Suggestion(prefix + one.text, one.source, math.log(max(one.probability, 1e-300)))
 
 
-def _word_starts(text: str) -> list[int]:
-    """Return where words start inside ``text``: after spaces and slashes."""
-    return [match.end() for match in re.finditer(r"[ /](?=[^ /])", text) if match.end() < len(text)]
-
-
-def _is_recorded(command: str) -> bool:
-    """Whether a line may leave a trace: not when it is blank or starts with a space."""
-    return bool(command.strip()) and not command.startswith(" ")
+def _matches(command: str, pattern: str) -> bool:
+    return fnmatchcase(command, pattern) if any(sign in pattern for sign in "*?[") else pattern in command
 
 
 def _encode(prefix: str) -> bytes | None:
