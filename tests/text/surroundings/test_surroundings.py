@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from typeahead.text.surroundings import Surroundings, Word, last_word, listings
+from typeahead.text.surroundings import Disk, FileSystem, Surroundings, Word, last_word, listings
 
 
 @pytest.fixture
@@ -178,13 +179,20 @@ def test_no_more_names_than_the_bound_are_looked_at(tmp_path: Path, monkeypatch:
 
 
 def test_what_is_prepared_is_there_without_waiting(place: Path) -> None:
-    surroundings = Surroundings({"PATH": str(place.parent / "bin")}, budget_ms=0.0)
-    assert surroundings.words("cat a", str(place)) == []
+    scanned: list[str] = []
+
+    class Noted(FileSystem):
+        def scandir(self, path: str) -> Iterator[tuple[str, str]]:
+            scanned.append(path)
+            return super().scandir(path)
+
+    surroundings = Surroundings({"PATH": str(place.parent / "bin")}, budget_ms=0.0, disk=Disk(Noted()))
     surroundings.prepare(str(place))
     for _ in range(1000):
         if surroundings.words("tool-", None) and surroundings.words("cat a", str(place)):
             break
         time.sleep(0.01)
+    assert set(scanned) == {str(place.parent / "bin"), str(place)}
     assert surroundings.words("tool-", str(place)) == [Word("tool-long", "executable")]
     assert surroundings.words("cat a", str(place)) == [Word("a.txt", "file")]
     surroundings.disk.close()

@@ -59,6 +59,7 @@ def entries(
     The newest come first, in a large directory (and with ``runnable``, which leaves out files that cannot be run) the
     first of the alphabet, directories before files. Hidden ones only come when ``start`` begins with a dot.
     """
+    directory = directory.rstrip("/") or "/"  # one name for it, so that it is remembered once
     listing = glance.at(read_executables if runnable else read_listing, directory, place=directory).value
     if listing is None:
         return
