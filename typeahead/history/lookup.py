@@ -65,14 +65,17 @@ def by_part(database: Database, column: str, part: str, limit: int) -> list[Any]
         near = f"(SELECT * FROM line {_NEWEST} LIMIT {length})"
         return _column(database, f"SELECT {column} FROM {near} WHERE {_PART} {_NEWEST} LIMIT ?", [needle, limit])
 
-    for i, length in enumerate(_WALKS):
+    *short, longest = _WALKS
+    for length in short:
         found = walk(length)
         if len(found) >= limit:
             return found
-        if i == 0:
-            lines, values = lines_with(database, part)
-            if len(database.rows(f"SELECT 1 FROM ({lines}) LIMIT {_MOST_UNORDERED}", values)) < _MOST_UNORDERED:
-                break
+    match = _match(database, part)
+    if match is None or (match and _num_matches(database, match) == _MOST_UNORDERED):
+        found = walk(longest)
+        if len(found) >= limit:
+            return found
+    lines, values = _lines(database, part, match)
     # The +: in the order found and then sorted, never in the order in time.
     every = f"SELECT {column} FROM line WHERE id IN ({lines}) {_NEWEST.replace('BY ', 'BY +')} LIMIT ?"
     return _column(database, every, [*values, limit])
@@ -131,9 +134,11 @@ def by_run(database: Database, text: str, mode: Mode, limit: int, runs: Runs) ->
 
 def lines_with(database: Database, part: str) -> tuple[str, list[Any]]:
     """Return the query, and its values, for the ids of all lines that hold ``part``, in no order."""
+    return _lines(database, part, _match(database, part))
+
+
+def _lines(database: Database, part: str, match: str | None) -> tuple[str, list[Any]]:
     needle = database.encoded(part)
-    # Trigrams are of characters, so what is not UTF-8 is not in the index; the newline is how a text's end is marked.
-    match = _match(database, part) if part and part.isprintable() and _is_indexed(database) else None
     if match is None:
         # The index on the text holds all that is needed, side by side: a third of the time of reading the table.
         return f"SELECT id FROM line INDEXED BY sqlite_autoindex_line_1 WHERE {_PART}", [needle]
@@ -146,15 +151,21 @@ def lines_with(database: Database, part: str) -> tuple[str, list[Any]]:
     return lines, values
 
 
+def _num_matches(database: Database, match: str) -> int:
+    """Return how many lines the index names, up to the number that are too many to be read and sorted."""
+    return len(database.rows(f"SELECT 1 FROM line_text WHERE line_text MATCH ? LIMIT {_MOST_UNORDERED}", [match]))
+
+
 def _match(database: Database, part: str) -> str | None:
-    """Return what to ask the index for; "" when it holds no such line, ``None`` when asking is no use."""
+    """Return what to ask the index for; "" when it holds no such line, ``None`` when it is not to be asked."""
+    # Trigrams are of characters, so what is not UTF-8 is not in the index; the newline is how a text's end is marked.
+    if not part or not part.isprintable() or not _is_indexed(database):
+        return None
     if len(part) >= 3:
         # Every third is enough: the text itself is compared afterwards, and each one more is a list to be read.
         grams = {part[i : i + 3]: None for i in [*range(0, len(part) - 2, 3), len(part) - 3]}
         return " AND ".join(map(_quoted, list(grams)[:_MOST_TRIGRAMS]))
     high = part[:-1] + chr(ord(part[-1]) + 1)
-    if len(part) == 0 or "\ud800" <= high[-1] <= "\udfff" or ord(part[-1]) == 0x10FFFF:
-        return None
     terms = _column(
         database, f"SELECT term FROM line_term WHERE term >= ? AND term < ? LIMIT {_MOST_TERMS}", [part, high]
     )
