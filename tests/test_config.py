@@ -95,8 +95,8 @@ def test_words_for_false(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[text]\nbeam_width = '4'\n", "text.beam_width = '4' is not a whole number"),
         ("[text]\nbeam_width = true\n", "text.beam_width = True is not a whole number"),
         ("[text]\nbeam_width = 0\n", "text.beam_width = 0 is not between 1 and 256"),
-        ("[text]\nmin_probability = 1.01\n", "text.min_probability = 1.01 is not between 0 and 1"),
-        ("[text]\nmin_probability = nan\n", "text.min_probability = nan is not between 0 and 1"),
+        ("[text]\nmax_length = 0\n", "text.max_length = 0 is not between 1 and 4096"),
+        ("[daemon]\nidle_s = nan\n", "daemon.idle_s = nan is not between 0.01 and"),
         ("[text]\nmodel = 3\n", "text.model = 3 is not text in quotes"),
         (
             "[text]\ndial = 'loud'\n",

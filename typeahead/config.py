@@ -26,7 +26,6 @@ class TextConfig:
     model: str = ""  # path of a .safetensors file; empty: the shipped shell model
     beam_width: int = 4  # hypotheses kept side by side
     max_length: int = 60  # bytes generated at most; longer guesses are rarely right
-    min_probability: float = 0.25  # a completion is cut where its running probability falls below this
     dial: str = "balanced"  # how sure a suggestion must be before it is shown: quiet, balanced or eager
     adapt: bool = True  # learn from each command
     empty: bool = True  # predict the next command at the empty prompt
@@ -63,7 +62,6 @@ _ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": 
 _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("text", "beam_width"): (1, 256),
     ("text", "max_length"): (1, 4096),
-    ("text", "min_probability"): (0, 1),
     ("daemon", "idle_s"): (0.01, 1e9),
     ("daemon", "nice"): (0, 19),
 }

@@ -75,7 +75,10 @@ class Occasion:
         self._mixer.mix(symbols, lengths, _TAIL, self._seeds, log_probs)
 
     def learn(self, line: bytes, log_probs: Array | None) -> float:
-        """Learn ``line`` with its newline and return its cost in nats; ``log_probs`` (len(line) + 1, V): the network's."""
+        """Learn ``line`` with its newline and return its cost in nats, before it was learnt.
+
+        ``log_probs`` (len(line) + 1, V) are the network's; without them only the counts are learnt, and the cost is 0.
+        """
         if self._mixer is None:
             return 0.0
         symbols = np.frombuffer(self._tail + line + b"\n", np.uint8)
