@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from typeahead.text.surroundings import Surroundings
@@ -85,6 +85,7 @@ words = st.from_regex(r"[a-z][a-z0-9_-]{0,5}", fullmatch=True)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is missing")
+@settings(max_examples=40)
 @given(
     rules=st.lists(st.tuples(st.lists(words, min_size=1, max_size=3), st.lists(words, max_size=3)), max_size=6),
     assignments=st.lists(st.tuples(words, st.sampled_from(["=", ":=", "::=", "?=", "+="]), words), max_size=3),
