@@ -27,6 +27,7 @@ _HINTED = (
     "pass pwd pw secret token key cred auth cookie session sig sudo vault curl mysql maria mycli docker podman nerdctl"
     " buildah skopeo helm mongo redis ldap smb rpcclient exec nxc winrm hydra medusa ncrack sqlcmd bcp zip 7z rar"
     " openssl useradd usermod rdesktop freerdp ipmi twine login mosquitto lftp wpa_ kubectl nmcli rabbitmq pulumi"
+    " ssh-keygen snmp .py impacket -u chisel"
 )
 _HINTS = _HINTED.split()
 

@@ -24,10 +24,22 @@ _OPTIONS: list[tuple[str, str, str, str, str]] = [
     (r"lftp", "", "u", "*", ","),
     (r"sqlcmd|bcp|ipmitool|mosquitto_(?:pub|sub)|unzip|zip", "", "P", "*", ""),
     (r"7z|7za|7zr|7zz|u?n?rar", "", "hp p", "", ""),
+    (r"ssh-keygen", "", "P N", "*", ""),
+    (r"snmp\w+", "", "A X", "*", ""),
+    (r"security", r"\w+-keychain", "p", "*", ""),
     (r"gh", "secret", "b", " ", ""),
     (r"openssl", "enc", "k", " ", ""),
 ]
-_LONG_PAIRS = {"--user": ":", "--proxy-user": ":", "--creds": ":", "--src-creds": ":", "--dest-creds": ":"}
+# Long options that take a user and a password, with what stands between the two.
+_PAIRED: list[tuple[str, str, str]] = [
+    (r"curl|skopeo|podman|buildah", r"--user|--proxy-user|--creds|--src-creds|--dest-creds", ":"),
+    (r"smb\w+|rpcclient", r"--user", "%"),
+    (r"chisel|simplehttpserver|cs|coursier", r"--?auth|--?basic-auth|--credentials", ":"),
+]
+# Where ``-u me -p x`` does not mean a user and a password.
+_OTHER_U_AND_P = (
+    r"journalctl|sudo|doas|ps|lsof|git|ssh|docker|podman|nerdctl|mysql\w*|mariadb.*|psql|pg_\w+|python.*|pytest"
+)
 
 
 def find(command: Command) -> Iterator[Secret]:
@@ -45,6 +57,7 @@ def find(command: Command) -> Iterator[Secret]:
     """
     yield from _short_options(command)
     yield from _long_options(command)
+    yield from _user_and_password(command)
     yield from _operands(command)
     yield from _fed(command)
 
@@ -62,17 +75,34 @@ def _short_options(command: Command) -> Iterator[Secret]:
 def _long_options(command: Command) -> Iterator[Secret]:
     name, rest = command.name, command.program[1:]
     is_secret = any(word.text == "secret" for word in rest)
+    paired = [(options, between) for program, options, between in _PAIRED if compiled(program).fullmatch(name)]
     for index, word in enumerate(rest):
         option, _, value = word.text.partition("=")
-        if option in _LONG_PAIRS and name in ("curl", "skopeo", "podman", "buildah"):
-            if value:
-                yield from _password(word, len(option) + 1, _LONG_PAIRS[option])
-            elif index + 1 < len(rest):
-                yield from _password(rest[index + 1], 0, _LONG_PAIRS[option])
-        elif name == "kubectl" and is_secret and (match := re.match("--from-literal=[^=]+=", word.text)):
+        for options, between in paired:
+            if compiled(options).fullmatch(option):
+                if value:
+                    yield from _password(word, len(option) + 1, between)
+                elif index + 1 < len(rest):
+                    yield from _password(rest[index + 1], 0, between)
+        if name == "kubectl" and is_secret and (match := re.match("--from-literal=[^=]+=", word.text)):
             yield from _password(word, match.end(), "")
         elif word.text.startswith("/p:") and "freerdp" in name:
             yield from _password(word, len("/p:"), "")
+
+
+def _user_and_password(command: Command) -> Iterator[Secret]:
+    """Yield X of ``-u me -p X``, and of ``me:X@host`` for the tools that say it so."""
+    rest = command.program[1:]
+    if not compiled(_OTHER_U_AND_P).fullmatch(command.name):
+        for option, user, next_option, word in zip(rest, rest[1:], rest[2:], rest[3:], strict=False):
+            is_pair = option.text == "-u" and next_option.text == "-p" and not user.text.startswith("-")
+            if is_pair and compiled(r"(?!-)\D[^:/]*").fullmatch(word.text):
+                yield from _password(word, 0, "")
+    if compiled(r"impacket-.*|.*\.py").fullmatch(command.name):
+        for word in rest:
+            match = compiled(r"(?:[\w.-]+/)?[\w.$-]+:([^\s@/]+)@[\w.-]+").fullmatch(word.text)
+            if match and is_value(word, *match.span(1)):
+                yield Secret("password", *word.span(*match.span(1)))
 
 
 def _operands(command: Command) -> Iterator[Secret]:
@@ -120,7 +150,7 @@ def _password(word: Word, start: int, before: str) -> Iterator[Secret]:
 def _fed(command: Command) -> Iterator[Secret]:
     """Yield what is fed to a program that reads a password: ``echo x | sudo -S``, ``chpasswd <<< me:x``."""
     reader = command.into
-    if reader is not None and command.name in ("echo", "printf") and _reads_password(reader):
+    if reader is not None and command.name in ("echo", "printf", "yes") and _reads_password(reader):
         for word in command.program[1:]:
             if not re.fullmatch(r"-[neE]+|(?:%s|\\n)+", word.text):
                 end = len(re.sub(r"(?:\\n)+$", "", word.text))
@@ -136,8 +166,7 @@ def _fed(command: Command) -> Iterator[Secret]:
 def _reads_password(command: Command) -> bool:
     texts = [word.text for word in command.words]
     return (
-        command.name == "chpasswd"
-        or (command.name == "passwd" and "--stdin" in texts)
+        command.name in ("chpasswd", "passwd", "su", "smbpasswd", "cryptsetup")
         or ("sudo" in texts and any(re.fullmatch("-[a-zA-Z]*S|--stdin", text) for text in texts))
         or any(text in ("--password-stdin", "--with-token", "--passphrase-fd", "--pinentry-mode") for text in texts)
     )
