@@ -107,6 +107,7 @@ class UserModel:
     def __init__(self, model: LanguageModel, path: Path | None = None, adapt: bool = True) -> None:
         self.model, self.path, self.adapt = model, path, adapt
         self.num_undone = 0  # updates that were taken back
+        self.version = 0  # of what is served; grows with each change
         self._learnt = _Learnt(model, adapt)
         self._generation = 0
         self._unsaved = 0
@@ -188,6 +189,7 @@ class UserModel:
     def _serve(self) -> None:
         learnt = self._learnt
         self.network, self.mixer, self.recall = learnt.network, learnt.mixer, learnt.recall
+        self.version += 1
         self._behind = False
 
     def _start_over(self, history: History, generation: int) -> None:
@@ -198,6 +200,7 @@ class UserModel:
         for event in history.events():
             counted.learn(event)
         self.network, self.mixer, self.recall = counted.network, counted.mixer, counted.recall
+        self.version += 1
         self._behind = True
         self.save()
 
