@@ -166,8 +166,9 @@ def read_atuin(path: Path) -> Iterator[Entry]:
 
 def _entry(command: bytes, started: float | None = None, duration_s: float | None = None) -> Iterator[Entry]:
     """Yield the entry, if it is one: no shell has run a command that is blank or holds a NUL."""
-    if command.strip() and b"\0" not in command:
-        yield Entry(command.decode("utf-8", "surrogateescape"), started, duration_s)
+    text = command.decode("utf-8", "surrogateescape")
+    if text.strip() and "\0" not in text:
+        yield Entry(text, started, duration_s)
 
 
 def _is_writable(entry: Entry) -> bool:
