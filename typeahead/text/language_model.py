@@ -161,6 +161,11 @@ class Context:
         """Go on with other weights and statistics, from the next line on; the state stays."""
         self._next = network, mixer
 
+    def renew(self, network: Network, mixer: ContextMixer | None) -> None:
+        """Go on with other weights and statistics at once, at the start of the line."""
+        self._next = network, mixer
+        self._begin(self._before)
+
     @property
     def past(self) -> tuple[bytes, ...]:
         """The last lines, newest first."""
@@ -223,6 +228,7 @@ class Context:
     def _begin(self, state: Array) -> None:
         """Start a line: a newline after ``state``."""
         self._network, self._mixer = self._next
+        self._before = state
         self._symbol[0] = NEWLINE
         log_probs, state = self._network.step(self._symbol, state)
         self._first_log_probs, self._states[0] = log_probs, state

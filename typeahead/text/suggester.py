@@ -1,18 +1,8 @@
 """What is shown in grey, as one object: ``typeahead.Suggester``.
 
-Four sources propose how the line may go on, all with the probability that they are right:
-
-- the network, with what the user typed mixed in (:mod:`language_model`, :mod:`occasion`): the leaves of a beam search;
-- the past lines that start like this (:mod:`recall`). The line is taken to repeat a past one or to be written anew,
-  and Bayes' rule says, as it is typed, which; so the two sources share the probability::
-
-      P(text | prefix) = share * P_past(text | prefix) + (1 - share) * P_network(text | prefix)
-
-- files, programs, branches and more (:mod:`surroundings`), in the measure in which such proposals came true.
-
-Each may be cut at any word. The cut that is expected to save most keys is shown (:mod:`ranking`), unless something
-speaks against it: see :meth:`Suggester.why`. A suggestion stays for as long as the typing agrees with it and grows
-only at its end.
+Of the candidates (:mod:`candidates`) the one that is expected to save most keys is shown (:mod:`ranking`), unless it
+is not sure enough or something speaks against it: see :meth:`Suggester.why`. A suggestion stays for as long as the
+typing agrees with it and grows only at its end.
 """
 
 from __future__ import annotations
@@ -25,43 +15,20 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Protocol
 
 from typeahead import config, secrets
 from typeahead.errors import ConfigError
 from typeahead.history import Event
+from typeahead.rnn.mixing import ContextMixer
 from typeahead.text.adapt import UserModel
-from typeahead.text.beam import BeamSearch, Hypothesis, cuts
-from typeahead.text.language_model import MAX_LINE_BYTES, LanguageModel, Position
-from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word, word_starts
+from typeahead.text.candidates import Sources, Surroundings
+from typeahead.text.language_model import MAX_LINE_BYTES, Context, LanguageModel
+from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word
 from typeahead.text.safety import may_suggest
-from typeahead.text.surroundings import last_word
 
-_NUM_PAST = 8  # past lines looked at for one suggestion
-_STAY = 0.95  # P(a line that has repeated a past one so far repeats its next word too)
-_MAX_SHARE = 1 - 1e-6  # so that the network keeps a say
-_FLOOR = 0.03  # least probability of what the beam search follows
-_LEAST_ASKED_FOR = 1e-3  # of a suggestion that fills a list
 _FIRST_WORD_COUNTS = 0.3  # at the empty prompt, how much P(first word) counts beside P(line)
-_NUM_WORDS = 30  # proposals of the surroundings looked at
-_PLAUSIBLE = 0.7  # of two neighbours in the surroundings' order, how likely the second is beside the first
 _MAX_CHECKED = 12  # candidates looked at for what speaks against them
-
-
-class Surroundings(Protocol):
-    """What lies around a command line; `typeahead.text.surroundings.Surroundings` is one."""
-
-    def words(self, line: str, cwd: str | None, limit: int = 50) -> Collection[Word]: ...  # noqa: D102
-    def is_valid(self, line: str, cwd: str | None, prefix: str = "") -> bool: ...  # noqa: D102
-
-
-class Word(Protocol):
-    """A whole word that may stand at the end of the line, and what it names."""
-
-    @property
-    def text(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
+_CARRIED_ON = 20  # lines that a session's state is built from anew after forgetting
 
 
 @dataclass(frozen=True)
@@ -161,7 +128,6 @@ class Suggester:
     ) -> None:
         if dial not in DIALS:
             raise ConfigError(f"dial {dial!r} is none of {', '.join(DIALS)}")
-        self._settings = settings or config.TextConfig()
         self._dial, self._empty, self._surroundings = DIALS[dial], empty, surroundings
         self._without = frozenset(without)
         self._shared = user is not None
@@ -171,18 +137,16 @@ class Suggester:
                 model = _shared_model(path, path.stat().st_mtime_ns if path.exists() else 0)
             user = UserModel(model, adapt=adapt and "adapt" not in self._without)
         self._user = user
-        self._context = user.model.context()
-        self._beam = BeamSearch(user.model.network, self._settings.beam_width, self._settings.max_length)
+        self._sources = Sources(user.network, settings or config.TextConfig(), surroundings, self._without)
         self._confidence = Confidence()
-        self._came_true = [1.0, 2.0]  # words of the surroundings that were typed, and that were not
         self._hidden: set[str] = set()  # lines that the user does not want to see again
         self._past: list[str] = []
         self._cwd: str | None = None
         self._ids = count(1)
         self._events: list[Event] = []  # kept only by a user of its own, for `forget`
+        self._context = self._new_context([])
         for line in history or ():
             self.record(line)
-        self._start_line()
 
     # What is asked
 
@@ -203,41 +167,30 @@ class Suggester:
         line = _encode(prefix)
         if limit < 1 or line is None or (not prefix and not self._empty):
             return []
-        self._move(cwd)
-        position = self._context.seek(line, cwd)
-        candidates = self._candidates(prefix, line, position)
+        candidates = self._candidates(prefix, line, cwd)
         best = self._grey(prefix, candidates)
         self._note(prefix, line, best)
-        found = [_suggestion(prefix, best)] if best else []
+        found = [best] if best else []
         if limit > 1:
-            found += self._alternatives(prefix, candidates, position, found, limit)
-        return found
+            found += self._alternatives(prefix, line, candidates, found, limit)
+        return [Suggestion(prefix + one.text, one.source, math.log(max(one.probability, 1e-300))) for one in found]
 
     def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> list[Reason]:
         """Return what was thought of for ``prefix``, the most worthwhile first, and why it is shown or not."""
         line = _encode(prefix)
         if line is None:
             return []
-        self._move(cwd)
-        candidates = self._candidates(prefix, line, self._context.seek(line, cwd))
+        candidates = self._candidates(prefix, line, cwd)
         best = self._grey(prefix, candidates)
+        ranked = sorted(candidates, key=lambda one: (one is not best, -one.worth))[:limit]
+        objections = self._objections(prefix, ranked)
         reasons = []
-        for one in sorted(candidates, key=lambda one: (one is not best, -one.worth))[:limit]:
-            whole = prefix + one.text
-            confidence = self._confidence.probability(whole, one.next_word)
+        for one, objection in zip(ranked, objections, strict=True):
             features = dict(one.sources) | {"next word": one.next_word, "line ends": one.whole_line}
-            features["confidence"] = confidence
-            rejected = self._objection(prefix, one) or ("" if one is best else self._reserve(prefix, one))
+            features["confidence"] = self._confidence.probability(prefix + one.text, one.next_word)
+            rejected = "" if one is best else objection or self._reserve(prefix, one)
             reasons.append(
-                Reason(
-                    whole,
-                    one.source,
-                    one.probability,
-                    one.worth,
-                    features,
-                    one is best,
-                    "" if one is best else rejected,
-                )
+                Reason(prefix + one.text, one.source, one.probability, one.worth, features, one is best, rejected)
             )
         return reasons
 
@@ -264,14 +217,15 @@ class Suggester:
             return
         line = secrets.redact(command)[0].rstrip()
         self._judge(line)
-        self._move(cwd)
         if not self._shared:
             started = clock.time() if time is None else time
             event = Event(next(self._ids), line, cwd, exit_status, "", "", started, None)
             self._events.append(event)
             self._user.learn(event)
         self._past = [line, *self._past[:1]]
-        self._follow(line)
+        self._context.use(self._user.network, self._mixer)
+        self._context.advance(line.encode("utf-8", "surrogateescape"))
+        self._start_line()
 
     def forget(
         self, pattern: str | None = None, *, last: int = 0, since: float | None = None, exact: str | None = None
@@ -289,7 +243,7 @@ class Suggester:
         since : float, optional
             Those begun at this time (Unix seconds) or later.
         exact : str, optional
-            This very line; it will not be suggested again, wherever it came from.
+            This very line; it will not be suggested again until it is run again.
         """
 
         def is_meant(index: int, event: Event) -> bool:
@@ -302,244 +256,123 @@ class Suggester:
 
         left = [event for index, event in enumerate(self._events) if not is_meant(index, event)]
         forgotten = len(self._events) - len(left)
-        if exact is not None:
-            self._hidden.add(exact)
         self._confidence.forget()
         if not self._shared:
             self._events = left
             self._user.forget(left)
-        self._context = self._user.model.context()
-        self._past = [event.command for event in reversed(left[-2:])]
-        if left:
-            self._context.replay(event.command.encode("utf-8", "surrogateescape") for event in left[-20:])
-        self._start_line()
+        self._context = self._new_context([event.command for event in left[-_CARRIED_ON:]])
+        if exact is not None:
+            self._hidden.add(exact)
         return forgotten
 
-    def _follow(self, line: str) -> None:
-        """Let the session's context run on over a finished line."""
-        user = self._user
-        self._context.use(user.network, None if "mixing" in self._without else user.mixer)
-        self._context.advance(line.encode("utf-8", "surrogateescape"))
-        self._start_line()
+    @property
+    def _mixer(self) -> ContextMixer | None:
+        return None if "mixing" in self._without else self._user.mixer
 
-    def _move(self, cwd: str | None) -> None:
-        if cwd != self._cwd:
-            self._cwd = cwd
-            self._start_line()
+    def _new_context(self, lines: list[str]) -> Context:
+        """Return the context after ``lines``, oldest first, at the start of a line."""
+        context = Context(self._user.network, self._mixer)
+        context.replay(line.encode("utf-8", "surrogateescape") for line in lines)
+        self._past = lines[:-3:-1]
+        self._start_line()
+        return context
 
     def _start_line(self) -> None:
-        self._repeats = self._user.recall.weigh(self._past, self._cwd)
-        self._root = b""  # where the leaves' search began
-        self._leaves: list[Hypothesis] = []
-        self._floor = 2.0  # of that search
         self._shown = ""  # the line last suggested; "" for none
         self._claims: list[tuple[int, str, float]] = []  # of this line: where it was typed to, what was shown, how sure
-        self._words: dict[int, tuple[int, list[str]]] = {}  # by the word's place: where it was typed to, proposals
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Weigh the past lines for the present occasion."""
+        self._version = self._user.version
+        self._sources.start_line(self._user.recall.weigh(self._past, self._cwd), self._cwd)
 
     def _judge(self, line: str) -> None:
         """Learn what became of this line's suggestions, now that it is known."""
+        self._hidden.discard(line)
+        self._sources.finish_line(line)
         for typed, shown, claimed in self._claims:
             if line.startswith(shown[:typed]):
                 word = next_word(shown[typed:])
                 taken = line.startswith(shown) or (len(word) > 1 and line.startswith(word, typed))
                 self._confidence.learn(shown, claimed, taken)
-        for typed_to, rests in self._words.values():
-            came_true = any(line.startswith(rest, typed_to) for rest in rests)
-            self._came_true[not came_true] += 1
+
+    # Choice
+
+    def _candidates(self, prefix: str, line: bytes, cwd: str | None) -> list[Candidate]:
+        if cwd != self._cwd:
+            self._cwd = cwd
+            self._start_line()
+        elif self._version != self._user.version:  # another thread has learnt more: the line recorded last, above all
+            self._weigh()
+            if not line:
+                self._context.renew(self._user.network, self._mixer)
+        return self._sources.find(prefix, self._context.seek(line, cwd))
+
+    def _grey(self, prefix: str, candidates: list[Candidate]) -> Candidate | None:
+        """Return what to show: the suggestion that still agrees with the typing, grown if it can be, or a new one."""
+        ranked = sorted(candidates, key=lambda one: -one.worth) if prefix else _whole_lines(candidates)
+        if self._shown.startswith(prefix):
+            ranked.sort(key=lambda one: not (prefix + one.text).startswith(self._shown))
+        wanted = [one for one in ranked if not self._reserve(prefix, one)][:_MAX_CHECKED]
+        objections = self._objections(prefix, wanted)
+        return next((one for one, objection in zip(wanted, objections, strict=True) if not objection), None)
+
+    def _reserve(self, prefix: str, one: Candidate) -> str:
+        """Return why a candidate is not worth showing; empty where it is."""
+        stays = bool(self._shown) and (prefix + one.text).startswith(self._shown)
+        least = self._dial.least if prefix else self._dial.at_empty
+        if self._shown and not stays:  # it would take another one's place
+            least = max(least, self._dial.after_miss)
+        if one.worth <= 0 and not stays:
+            return "saves no key"
+        if self._confidence.probability(prefix + one.text, one.next_word) < least:
+            return "not sure enough"
+        return ""
+
+    def _objections(self, prefix: str, candidates: list[Candidate]) -> list[str]:
+        """Return what speaks against showing each candidate at all; empty where nothing does."""
+        lines = [prefix + one.text for one in candidates]
+        valid = [True] * len(lines)
+        if self._surroundings is not None and lines:
+            valid = list(self._surroundings.are_valid(lines, self._cwd, prefix))
+        return [self._objection(prefix, line) or ("" if right else "does not exist")
+                for line, right in zip(lines, valid, strict=True)]  # fmt: skip
+
+    def _objection(self, prefix: str, line: str) -> str:
+        if not may_suggest(line, prefix):
+            return "destructive, or with a secret in it"
+        if line.rstrip() in self._hidden:
+            return "not wanted"
+        return "failed each time" if self._user.failed(line.rstrip()) else ""
+
+    def _alternatives(
+        self, prefix: str, line: bytes, candidates: list[Candidate], found: list[Candidate], limit: int
+    ) -> list[Candidate]:
+        """Return more candidates, of less probability if need be, none the beginning of a better one."""
+        ranked = sorted((one for one in candidates if one.worth > 0), key=lambda one: -one.worth)
+        if len(ranked) < 2 * limit:
+            ranked += self._sources.more(self._context.seek(line, self._cwd), limit)
+        taken = [one.text for one in found]
+        more: list[Candidate] = []
+        for one, objection in zip(ranked, self._objections(prefix, ranked), strict=True):
+            if len(more) + len(found) >= limit:
+                break
+            if not objection and not any(text.startswith(one.text) or text == one.text.rstrip() for text in taken):
+                taken.append(one.text)
+                more.append(one)
+        return more
 
     def _note(self, prefix: str, line: bytes, best: Candidate | None) -> None:
         """Remember what is shown, and have its states at hand for when it is typed or taken."""
         shown = prefix + best.text if best else ""
         if best and shown != self._shown:
             self._claims.append((len(prefix), shown, best.next_word))
-            self._keep_states(line, best.text.encode())
+            self._sources.keep_states(line, best.text.encode(), self._context)
         self._shown = shown
 
-    # Candidates
 
-    def _candidates(self, prefix: str, line: bytes, position: Position) -> list[Candidate]:
-        """Return every cut of every hypothesis, of the likeliest past lines, and the surroundings' words."""
-        share = self._share(prefix, line, position)
-        self._search(line, position, share)
-        found = self._from_model(line, share)
-        self._from_history(prefix, share, found)
-        self._from_surroundings(prefix, position, found)
-        for one in found.values():
-            word = next_word(one.text)
-            first = found[word].probability if word in found else 0.0
-            one.next_word = max(first, one.probability)
-        return list(found.values())
-
-    def _share(self, prefix: str, line: bytes, position: Position) -> float:
-        """Return the probability that the line is still repeating a past one, given ``prefix``.
-
-        It begins to with the probability that lines are repeated. A repetition goes on at the start of a further word
-        with probability ``_STAY``; else the network writes the rest. Each source is as likely as what it says about
-        the bytes that were typed.
-        """
-        repeats = self._repeats
-        if "model" in self._without:
-            return _MAX_SHARE
-        if "recall" in self._without or not repeats.probability(prefix):
-            return 0.0
-        share, mass, done = repeats.probability_of_any, 1.0, 0
-        for end in [*word_starts(prefix), len(prefix)]:
-            stop = len(line) if end == len(prefix) else len(prefix[:end].encode("utf-8", "surrogateescape"))
-            now = repeats.probability(prefix[:end])
-            past = share * now / mass
-            fresh = (1 - share) * math.exp(position.line_log_probs[stop] - position.line_log_probs[done])
-            share = past / (past + fresh) * (_STAY if end < len(prefix) else 1.0)
-            mass, done = now, stop
-        return min(share, _MAX_SHARE)
-
-    def _search(self, line: bytes, position: Position, share: float) -> None:
-        """Search anew, unless the leaves at hand still say all that is likely enough along what has been typed."""
-        floor = min(_FLOOR / (1 - share), 0.5)
-        typed = line[len(self._root) :]
-        leaves = (
-            [leaf for leaf in self._leaves if leaf.symbols.startswith(typed)] if line.startswith(self._root) else []
-        )
-        if leaves and all(leaf.open_log_prob - leaf.log_probs[len(typed)] < math.log(floor) for leaf in leaves):
-            return
-        self._root = line
-        self._leaves = [] if "model" in self._without else self._beam.search(position, floor)
-
-    def _from_model(self, line: bytes, share: float) -> dict[str, Candidate]:
-        typed = line[len(self._root) :]
-        found: dict[str, Candidate] = {}
-        for leaf in self._leaves:
-            if not leaf.symbols.startswith(typed):
-                continue
-            rest, log_probs = leaf.symbols[len(typed) :], leaf.log_probs[len(typed) :]
-            for length in cuts(rest, leaf.word_ends):
-                one = found.setdefault(rest[:length].decode(), Candidate(rest[:length].decode()))
-                one.sources["model"] = (1 - share) * math.exp(log_probs[length] - log_probs[0])
-            if leaf.ended and (whole := found.get(rest.decode())) is not None:
-                whole.whole_line = (1 - share) * math.exp(leaf.end_log_prob - log_probs[0])
-        return found
-
-    def _from_history(self, prefix: str, share: float, found: dict[str, Candidate]) -> None:
-        if not share:
-            return
-        repeats = self._repeats
-        for past_line in repeats.likeliest(prefix, _NUM_PAST):
-            rest = past_line[len(prefix) :].encode()
-            for length in cuts(rest, True):
-                found.setdefault(rest[:length].decode(), Candidate(rest[:length].decode()))
-        scale = share / (repeats.probability(prefix) or 1.0)
-        for text, one in found.items():
-            stays = _STAY ** len(word_starts(prefix[-1:] + text))
-            mass = repeats.probability(prefix + text)
-            if mass:
-                one.sources["history"] = scale * mass * stays
-                one.whole_line += scale * repeats.probability_of_line(prefix + text) * stays
-
-    def _from_surroundings(self, prefix: str, position: Position, found: dict[str, Candidate]) -> None:
-        """Add the words that the surroundings propose: as likely as such proposals have come true, and as their bytes.
-
-        Among them a word is as likely as the network finds its next byte, and as its place in their order.
-        """
-        if self._surroundings is None or not prefix:
-            return
-        words = list(self._surroundings.words(prefix, self._cwd, _NUM_WORDS))
-        typed = len(last_word(prefix))
-        weighed: dict[str, tuple[float, str]] = {}
-        for rank, word in enumerate(words):
-            rest = word.text[typed:]
-            if rest and rest.isprintable() and rest not in weighed:
-                likely = math.exp(float(position.log_probs[rest.encode()[0]]))
-                weighed[rest] = likely * _PLAUSIBLE**rank, word.kind
-        if weighed:
-            self._words.setdefault(len(prefix) - typed, (len(prefix), list(weighed)))
-        total = sum(weight for weight, _ in weighed.values())
-        share = self._came_true[0] / sum(self._came_true)
-        for rest, (weight, kind) in weighed.items():
-            one = found.setdefault(rest, Candidate(rest))
-            own = one.probability
-            for name in one.sources:
-                one.sources[name] *= 1 - share
-            one.sources[kind] = share * max(weight / total, own)
-
-    # Choice
-
-    def _grey(self, prefix: str, candidates: list[Candidate]) -> Candidate | None:
-        """Return what to show: the suggestion that still agrees with the typing, grown if it can be, or a new one."""
-        kept = self._shown[len(prefix) :] if self._shown.startswith(prefix) else ""
-        if not prefix:
-            ranked = _lines(candidates)
-        else:
-            ranked = sorted(candidates, key=lambda one: -one.worth)
-            if kept:
-                ranked = [one for one in ranked if one.text.startswith(kept)] + [
-                    one for one in ranked if not one.text.startswith(kept)
-                ]
-        for one in ranked[:_MAX_CHECKED]:
-            if not self._reserve(prefix, one) and not self._objection(prefix, one):
-                return one
-        return None
-
-    def _reserve(self, prefix: str, one: Candidate) -> str:
-        """Return why a candidate is not worth showing; empty where it is."""
-        kept = bool(self._shown) and (prefix + one.text).startswith(self._shown)
-        missed = bool(self._shown) and not self._shown.startswith(prefix)
-        least = self._dial.at_empty if not prefix else self._dial.least
-        if missed or (self._shown and not kept):
-            least = max(least, self._dial.after_miss)
-        if one.worth <= 0 and not kept:
-            return "saves no key"
-        if self._confidence.probability(prefix + one.text, one.next_word) < least:
-            return "not sure enough"
-        return ""
-
-    def _objection(self, prefix: str, one: Candidate) -> str:
-        """Return what speaks against showing a candidate at all; empty where nothing does."""
-        line = prefix + one.text
-        if not may_suggest(line, prefix):
-            return "destructive, or with a secret in it"
-        if line.rstrip() in self._hidden:
-            return "not wanted"
-        if self._user.failed(line.rstrip()):
-            return "failed each time"
-        if self._surroundings is not None and not self._surroundings.is_valid(line, self._cwd, prefix):
-            return "does not exist"
-        return ""
-
-    def _alternatives(
-        self, prefix: str, candidates: list[Candidate], position: Position, found: list[Suggestion], limit: int
-    ) -> list[Suggestion]:
-        """Return more suggestions, of less probability if need be, none the beginning of a better one."""
-        ranked = sorted((one for one in candidates if one.worth > 0), key=lambda one: -one.worth)
-        if len(ranked) < 2 * limit and "model" not in self._without:
-            beam = BeamSearch(
-                self._user.model.network, max(self._settings.beam_width, limit), self._settings.max_length
-            )
-            for way in [*beam.words(position, limit, _LEAST_ASKED_FOR), *beam.lines(position, limit, _LEAST_ASKED_FOR)]:
-                probability = math.exp(way.log_prob)
-                ranked.append(Candidate(way.text, {"model": probability}, probability))
-        taken = [one.text for one in found]
-        more: list[Suggestion] = []
-        for one in ranked:
-            line = prefix + one.text
-            if len(more) + len(found) >= limit:
-                break
-            if not any(text.startswith(line) or text == line.rstrip() for text in taken) and not self._objection(
-                prefix, one
-            ):
-                taken.append(line)
-                more.append(_suggestion(prefix, one))
-        return more
-
-    def _keep_states(self, line: bytes, text: bytes) -> None:
-        """Have the states along the hypothesis that is shown at hand when it is typed or taken."""
-        if self._root != line:
-            return
-        for leaf in self._leaves:
-            if leaf.symbols.startswith(text):
-                self._beam.hand_over(leaf, line, self._context)
-                break
-
-
-def _lines(candidates: list[Candidate]) -> list[Candidate]:
+def _whole_lines(candidates: list[Candidate]) -> list[Candidate]:
     """Return the whole lines among the candidates for the empty prompt, the likeliest, with its first word, first."""
     first: dict[str, float] = {}
     for one in candidates:
@@ -550,10 +383,6 @@ def _lines(candidates: list[Candidate]) -> list[Candidate]:
     for one in ends:
         one.next_word = max(first.get(one.text.split(" ")[0], 0.0), one.next_word)
     return sorted(ends, key=lambda one: -one.whole_line - _FIRST_WORD_COUNTS * one.next_word)
-
-
-def _suggestion(prefix: str, one: Candidate) -> Suggestion:
-    return Suggestion(prefix + one.text, one.source, math.log(max(one.probability, 1e-300)))
 
 
 def _matches(command: str, pattern: str) -> bool:
