@@ -88,3 +88,88 @@ def adamw(x, gradients, learning_rate, betas=(0.9, 0.99), eps=1e-8, weight_decay
         x = x - learning_rate * weight_decay * x
         x = x - learning_rate * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
     return x
+
+
+class Mixer:
+    """Counts of contexts in a dictionary and the chain of gates: what `typeahead.rnn.mixing.ContextMixer` must equal.
+
+    ``line`` is bytes with what came before the present line, which starts at ``begin``; ``seeds`` is a list.
+    """
+
+    def __init__(self, contexts, separators, learning_rate=0.6, decay=0.8, gate=-1.5, followers=8):
+        self.contexts, self.separators = contexts, separators
+        self.learning_rate, self.decay, self.gate, self.followers = learning_rate, decay, gate, followers
+        self.counts = {}  # context -> [how often met, {symbol: count}]
+        self.gates = {}  # (index of the kind, class) -> number
+
+    def keys(self, line, begin, seeds):
+        """What each kind of context is, at the end of ``line``."""
+        units, parts, start = [], [b""], begin  # finished units of the line, parts of the present one
+        for place in range(begin, len(line)):
+            kind = self.separators[line[place]]
+            if kind == 1:
+                if place > start:
+                    units.append((place, line[start:place]))
+                start, parts = place + 1, [b""]
+            elif kind == 2:
+                parts.append(b"")
+            else:
+                parts[-1] += line[place : place + 1]
+        for index, one in enumerate(self.contexts):
+            stretch = {
+                "symbols": line[max(0, len(line) - one.length) :],
+                "line": line[begin:],
+                "unit": line[start:],
+                "part": parts[-1],
+            }[one.since]
+            first = line[begin : units[0][0]] if units else b""
+            last = units[-1][1] if units else b""
+            after = {"": None, "first unit": first, "last unit": last, "first unit and number": (first, len(units))}
+            yield index, stretch, after[one.after], seeds[one.seed] if one.seed >= 0 else None
+
+    def chain(self, line, begin, seeds):
+        """[(kind, class, gate, {symbol: probability})] of the contexts met before, weakest first."""
+        found = []
+        for key in self.keys(line, begin, seeds):
+            if key in self.counts:
+                met, counts = self.counts[key]
+                cls = ([1, 2, 3, 4, 6, 255].index(next(n for n in (1, 2, 3, 4, 6, 255) if met <= n)),
+                       next(i for i, n in enumerate((1, 2, 4, 8)) if len(counts) <= n))  # fmt: skip
+                total = sum(counts.values())
+                gate = sigmoid(self.gates.get((key[0], cls), self.gate))
+                found.append((key[0], cls, gate, {symbol: count / total for symbol, count in counts.items()}))
+        return found
+
+    def mix(self, line, begin, seeds, probabilities):
+        """The mixture of ``probabilities`` (V,) with what is known."""
+        p = np.array(probabilities, np.float64)
+        for _, _, gate, q in self.chain(line, begin, seeds):
+            p *= 1 - gate
+            for symbol, share in q.items():
+                p[symbol] += gate * share
+        return p
+
+    def learn(self, line, begin, seeds, probabilities=None):
+        """Count each symbol from ``begin`` on and, given the network's (N, V), move the gates; the cost in nats."""
+        nats = 0.0
+        for place in range(begin, len(line)):
+            symbol, before = line[place], line[:place]
+            if probabilities is not None:
+                chain = self.chain(before, begin, seeds)
+                stages = [probabilities[place - begin][symbol]]
+                for _, _, gate, q in chain:
+                    stages.append((1 - gate) * stages[-1] + gate * q.get(symbol, 0.0))
+                nats -= np.log(stages[-1])
+                after = 1.0  # d p / d stage
+                for (kind, cls, gate, q), stage in reversed(list(zip(chain, stages, strict=False))):
+                    slope = after * (q.get(symbol, 0.0) - stage) * gate * (1 - gate) / stages[-1]
+                    self.gates[kind, cls] = self.gates.get((kind, cls), self.gate) + self.learning_rate * slope
+                    after *= 1 - gate
+            for key in self.keys(before, begin, seeds):
+                met, counts = self.counts.get(key, (0, {}))
+                counts = {other: count * self.decay for other, count in counts.items()}
+                if symbol not in counts and len(counts) == self.followers:
+                    del counts[min(counts, key=counts.get)]
+                counts[symbol] = counts.get(symbol, 0.0) + 1
+                self.counts[key] = min(met + 1, 255), counts
+        return nats

@@ -146,7 +146,7 @@ class ContextMixer:
             table = self._keys, self._meetings, self._symbols, self._counts
             nats, used = _learn(
                 line, begin, seeds, self._plan, self._separators, self.gates, *table, given,
-                self._learning_rate, self._decay, self._used, int(_MAX_LOAD * len(self._keys)),
+                self._learning_rate, self._decay, self._used,
             )  # fmt: skip
             self._used = int(used)
         return float(nats)
@@ -221,16 +221,16 @@ def _find(keys: Any, key: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _claim(keys: Any, meetings: Any, counts: Any, key: Any, full: Any) -> Any:
-    # The slot for a new key: a free one, or of the next 32 the one met least often.
+def _claim(keys: Any, meetings: Any, counts: Any, key: Any) -> Any:
+    # The slot for a new key: the first free one, as none behind it would be found, or of 32 the one met least often.
     mask = keys.size - 1
     i = np.int64(key >> np.uint64(8)) & mask
     worst = i
     for _ in range(32):
-        if keys[i] == 0 and not full:
+        if keys[i] == 0:
             worst = i
             break
-        if keys[i] != 0 and (keys[worst] == 0 or meetings[i] < meetings[worst]):
+        if meetings[i] < meetings[worst]:
             worst = i
         i = (i + 1) & mask
     keys[worst] = key
@@ -278,7 +278,7 @@ def _mix(lines, lengths, begin, seeds, plan, separators, gates, keys, meetings, 
 
 @njit(cache=True, nogil=True)
 def _learn(  # type: ignore[no-untyped-def]
-    line, begin, seeds, plan, separators, gates, keys, meetings, symbols, counts, log_probs, rate, decay, used, most
+    line, begin, seeds, plan, separators, gates, keys, meetings, symbols, counts, log_probs, rate, decay, used
 ):
     K = plan.shape[0]
     wanted, states = np.empty(K, np.uint64), np.empty(K, np.int64)
@@ -311,8 +311,8 @@ def _learn(  # type: ignore[no-untyped-def]
         for k in range(K):
             slot = _find(keys, wanted[k])  # again: a context just claimed may have taken the slot
             if slot < 0:
-                slot = _claim(keys, meetings, counts, wanted[k], used >= most)
-                used += used < most
+                slot = _claim(keys, meetings, counts, wanted[k])
+                used += 1
             _count(slot, symbol, meetings, symbols, counts, decay)
     return nats, used
 
@@ -339,5 +339,5 @@ def _count(slot: Any, symbol: Any, meetings: Any, symbols: Any, counts: Any, dec
 def _move(keys, meetings, symbols, counts, new_keys, new_meetings, new_symbols, new_counts):  # type: ignore[no-untyped-def]
     for i in range(keys.size):
         if keys[i] != 0:
-            slot = _claim(new_keys, new_meetings, new_counts, keys[i], False)
+            slot = _claim(new_keys, new_meetings, new_counts, keys[i])
             new_meetings[slot], new_symbols[slot], new_counts[slot] = meetings[i], symbols[i], counts[i]
