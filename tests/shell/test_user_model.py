@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -62,21 +63,29 @@ def real(weights: Path, monkeypatch: pytest.MonkeyPatch, isolated_home: Path) ->
         process.wait()
 
 
-def greeted(session: str) -> Peer:
-    peer = Peer(config.socket_path())
-    peer.socket.settimeout(100)
-    peer.ask(op="hello", session=session, environ={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]}, names=["zqx"])
-    return peer
+@pytest.fixture
+def greet(real: Real) -> Iterator[Callable[[str], Peer]]:
+    """Return a function that begins a session."""
+    peers: list[Peer] = []
+
+    def greet_as(session: str) -> Peer:
+        peers.append(Peer(config.socket_path()))
+        peers[-1].socket.settimeout(100)
+        environ = {"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]}
+        peers[-1].ask(op="hello", session=session, environ=environ, names=["zqx"])
+        return peers[-1]
+
+    yield greet_as
+    for peer in peers:
+        peer.close()
+
+
+_ids = count(1)
 
 
 def run(peer: Peer, *lines: str) -> None:
     for line in lines:
-        run.count += 1  # type: ignore[attr-defined]
-        reply = peer.ask(op="record", id=run.count, command=line, cwd="/", status=0)  # type: ignore[attr-defined]
-        assert reply["stored"] is True
-
-
-run.count = 0  # type: ignore[attr-defined]
+        assert peer.ask(op="record", id=next(_ids), command=line, cwd="/", status=0)["stored"] is True
 
 
 def suggested(peer: Peer, prefix: str) -> list[str]:
@@ -98,31 +107,35 @@ def all_bytes() -> bytes:
     return b"".join(file.read_bytes() for file in config.data_dir().rglob("*") if file.is_file())
 
 
-def test_a_command_typed_twice_is_completed_after_two_letters_here_elsewhere_and_after_a_kill(real: Real) -> None:
+def test_a_command_typed_twice_is_completed_after_two_letters_here_elsewhere_and_after_a_kill(
+    real: Real, greet: Callable[[str], Peer]
+) -> None:
     daemon = real()
-    one, two = greeted("one"), greeted("two")
+    one, two = greet("one"), greet("two")
     run(one, "ls", CANARY, "ls -la", CANARY, "make")
     wait_until(lambda: CANARY in suggested(one, "zq"), "it is completed in the same session", timeout_s=100)
     wait_until(lambda: CANARY in suggested(two, "zq"), "it is completed in another session", timeout_s=100)
     daemon.kill()
     daemon.wait()
     real()
-    again = greeted("three")
+    again = greet("three")
     wait_until(lambda: CANARY in suggested(again, "zq"), "it is completed after the restart", timeout_s=100)
 
 
-def test_what_is_forgotten_is_suggested_no_more_and_its_bytes_are_gone(real: Real) -> None:
+def test_what_is_forgotten_is_suggested_no_more_and_its_bytes_are_gone(
+    real: Real, greet: Callable[[str], Peer]
+) -> None:
     daemon = real()
-    one, two = greeted("one"), greeted("two")
+    one, two = greet("one"), greet("two")
     run(one, CANARY, "ls", CANARY, "make", CANARY)
     for peer in (one, two):
         wait_until(lambda peer=peer: CANARY in suggested(peer, "zq"), "it is completed", timeout_s=100)
     wait_learnt()
     assert request({"op": "forget", "pattern": "canary"}, 100)["forgotten"] == 3
-    for peer in (one, two, greeted("three")):
+    for peer in (one, two, greet("three")):
         assert not any("canary" in text for text in suggested(peer, "zqx --"))
     wait_learnt()
-    for peer in (one, two, greeted("four")):
+    for peer in (one, two, greet("four")):
         assert not any("canary" in text for text in suggested(peer, "zqx --"))
     request({"op": "stop"}, 20)
     assert daemon.wait(timeout=60) == 0
@@ -154,9 +167,9 @@ def test_killed_in_the_middle_of_learning_it_ends_with_the_same_weights(real: Re
     assert adapted.read_bytes() == interrupted
 
 
-def test_a_secret_is_in_no_file_and_in_no_suggestion(real: Real) -> None:
+def test_a_secret_is_in_no_file_and_in_no_suggestion(real: Real, greet: Callable[[str], Peer]) -> None:
     real()
-    peer = greeted("s")
+    peer = greet("s")
     for _ in range(3):
         run(peer, f"export GITHUB_TOKEN={TOKEN}", "ls")
     wait_until(lambda: any("GITHUB" in text or text == "ls" for text in suggested(peer, "")), "it has learnt", 100)
