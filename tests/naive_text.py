@@ -99,3 +99,30 @@ def best(found, count, least):
     """Return the ``count`` likeliest items of at least ``least`` log-probability, best first."""
     ranked = sorted(found.items(), key=lambda item: -item[1])
     return [item for item in ranked if item[1] >= math.log(least)][:count]
+
+
+def repeats(occasions, past, cwd):
+    """What `typeahead.text.recall` weighs: P(the next line is a repeat), {line: P(it is this one | a repeat)}.
+
+    ``occasions``: (line, directory, lines before it, newest first) of every run, oldest first.
+    """
+
+    def first_word(lines):
+        return lines[0].split(" ")[0] if lines else None
+
+    weights = {}
+    for age, (line, where, before) in enumerate(reversed(occasions), start=1):
+        weight = age**-0.6
+        if before[:1] == list(past[:1]):
+            weight *= 20
+            if before[1:2] == list(past[1:2]):
+                weight *= 3
+        elif first_word(before) == first_word(past):
+            weight *= 3
+        if cwd is not None and where == cwd:
+            weight *= 3
+        weights[line] = weights.get(line, 0.0) + weight
+    lines = [line for line, _, _ in occasions]
+    seen = len(lines) - len(set(lines))
+    total = sum(weights.values())
+    return (1 + seen) / (3 + len(lines)) if lines else 0.0, {line: weights[line] / total for line in weights}
