@@ -120,14 +120,6 @@ def test_it_ends_in_good_order_in_the_middle_of_learning(start: Start, learnt: C
     assert "asked to" in (config.log_dir() / "daemon.log").read_text()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="optional: only Linux tells of threads")
-def test_it_learns_at_a_lower_priority_than_it_answers(start: Start) -> None:
-    daemon = start(TYPEAHEAD_DAEMON_NICE="0").wait_state("warm")
-    threads = Path(f"/proc/{daemon.process.pid}/task")
-    nices = sorted(int((thread / "stat").read_text().rpartition(")")[2].split()[16]) for thread in threads.iterdir())
-    assert nices == [os.nice(0)] * (len(nices) - 1) + [min(19, os.nice(0) + 10)]
-
-
 def test_how_a_line_was_typed_is_stored(start: Start, connect: Connect) -> None:
     start().wait_state("warm")
     use = {"characters": 8, "keys": 3, "shown": 2, "accepted": 1, "accepted_characters": 6, "latencies_ms": [0.5, 2]}

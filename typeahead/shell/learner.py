@@ -7,12 +7,10 @@ the middle of the store would keep its bytes in the file, and here there is none
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +20,6 @@ from typeahead.history import History, HistoryBusyError
 from typeahead.shell.protocol import Message
 from typeahead.shell.worker import log_error
 
-_NICE = 10  # added to the daemon's own: an answer never waits for a lesson
 _BUSY_RETRY_S = 1.0  # after another process has kept the store to itself
 
 
@@ -119,10 +116,7 @@ class Learner:
     # In the thread
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a niceness of its own
-            with suppress(OSError):
-                thread = threading.get_native_id()
-                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
+        # Not niced below the thread that answers: on busy cores it would wait for one while it holds the interpreter.
         pause_s: float | None = None
         while True:
             with self._changed:

@@ -33,7 +33,7 @@ IMPORTED = "import"  # how the names of sessions begin that were never typed her
 SAVE_EVERY = 50  # events; what was not saved is learnt again from the store
 _FORMAT = 1  # of the file; another one is learnt anew
 
-_STEPS, _LEARNING_RATE, _GRAD_CLIP = 1, 2e-4, 1.0
+_STEPS, _LEARNING_RATE, _GRAD_CLIP = 1, 5e-4, 1.0
 _WINDOW, _LANES = 64, 4  # bytes and lanes of an update
 _GENERAL_LANES = 1  # of these, of lines that anybody types
 _MAX_WORSE = 0.05  # nats a byte by which lines left out may be predicted worse before an update is undone

@@ -21,7 +21,7 @@ MAX_RUNS = 10_000  # newest runs remembered
 _AGE_EXPONENT = 0.6
 # How much louder a run speaks that followed the same line, the same two lines, a line of the same first word, and
 # that was in the same directory.
-_SAME_PREVIOUS, _SAME_TWO, _SAME_COMMAND, _SAME_DIRECTORY = 20.0, 3.0, 3.0, 3.0
+_SAME_PREVIOUS, _SAME_TWO, _SAME_COMMAND, _SAME_DIRECTORY = 20.0, 3.0, 3.0, 6.0
 _NOTHING = -1  # before the first line
 _REPEATS, _FRESH = 1.0, 2.0  # lines seen, before any was: a third are repeats
 

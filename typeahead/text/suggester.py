@@ -349,17 +349,18 @@ class Suggester:
     def _alternatives(
         self, prefix: str, line: bytes, candidates: list[Candidate], found: list[Candidate], limit: int
     ) -> list[Candidate]:
-        """Return more candidates, of less probability if need be, none the beginning of a better one."""
+        """Return more candidates, of less probability if need be, each another way to go on."""
         ranked = sorted((one for one in candidates if one.worth > 0), key=lambda one: -one.worth)
         if len(ranked) < 2 * limit:
             ranked += self._sources.more(self._context.seek(line, self._cwd), limit)
-        taken = [one.text for one in found]
+        taken = [one.text.rstrip() for one in found]
         more: list[Candidate] = []
         for one, objection in zip(ranked, self._objections(prefix, ranked), strict=True):
             if len(more) + len(found) >= limit:
                 break
-            if not objection and not any(text.startswith(one.text) or text == one.text.rstrip() for text in taken):
-                taken.append(one.text)
+            text = one.text.rstrip()
+            if not objection and not any(other.startswith(text) or text.startswith(other) for other in taken):
+                taken.append(text)
                 more.append(one)
         return more
 
