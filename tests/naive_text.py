@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from typeahead.rnn.network import NetworkConfig
+from typeahead.text import recall
 
 NEWLINE = 10
 IMPOSSIBLE = 1e-12  # probability of what a chain leaves out
@@ -112,15 +113,15 @@ def repeats(occasions, past, cwd):
 
     weights = {}
     for age, (line, where, before) in enumerate(reversed(occasions), start=1):
-        weight = age**-0.6
+        weight = age**-recall._AGE_EXPONENT
         if before[:1] == list(past[:1]):
-            weight *= 20
+            weight *= recall._SAME_PREVIOUS
             if before[1:2] == list(past[1:2]):
-                weight *= 3
+                weight *= recall._SAME_TWO
         elif first_word(before) == first_word(past):
-            weight *= 3
+            weight *= recall._SAME_COMMAND
         if cwd is not None and where == cwd:
-            weight *= 3
+            weight *= recall._SAME_DIRECTORY
         weights[line] = weights.get(line, 0.0) + weight
     lines = [line for line, _, _ in occasions]
     seen = len(lines) - len(set(lines))

@@ -106,7 +106,6 @@ class UserModel:
 
     def __init__(self, model: LanguageModel, path: Path | None = None, adapt: bool = True) -> None:
         self.model, self.path, self.adapt = model, path, adapt
-        self.num_undone = 0  # updates that were taken back
         self.version = 0  # of what is served; grows with each change
         self._learnt = _Learnt(model, adapt)
         self._generation = 0
@@ -118,6 +117,11 @@ class UserModel:
     def num_events(self) -> int:
         """How many events have been learnt."""
         return self._learnt.num_events
+
+    @property
+    def num_undone(self) -> int:
+        """How many updates were taken back."""
+        return self._learnt.num_undone
 
     def learn(self, event: Event) -> None:
         """Learn from one command that was run."""
