@@ -107,6 +107,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real(model: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Return a function that runs the program in a process of its own, with a history and that network."""
     monkeypatch.setenv("TYPEAHEAD_TEXT_MODEL", str(model))
+    monkeypatch.setenv("TYPEAHEAD_TEXT_ADAPT", "off")  # what the daemon has learnt, another process does not know
     store = History(config.history_file())
     for i in range(8):
         store.add("git commit --verbose", session="before", started=float(i))

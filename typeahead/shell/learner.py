@@ -88,7 +88,12 @@ class Learner:
         return not self._thread.is_alive()
 
     def teach(self, user: Learns | None) -> None:
-        """Name what shall learn from now on; from any thread."""
+        """Name what shall learn from now on; from any thread.
+
+        It takes up what it has kept before this returns, so that it answers with the user's past from the beginning.
+        """
+        if user is not None and self._path.exists():
+            self._take_up(user)
         with self._changed:
             self._user = user
             self._behind = True
@@ -173,17 +178,18 @@ class Learner:
         try:
             with closing(History(self._path)) as history:
                 events = history.forget(**request.criteria)
-                if events and user is not None:
-                    self._start_over(user, history)
+            if events and user is not None:
+                self._take_up(user)  # drops what was learnt, before anybody is told that it is forgotten
         except Exception as error:
             self._fail(error)
             return Forgotten(request, problem=self.problem)
         return Forgotten(request, None, tuple(event.command for event in events))
 
-    def _start_over(self, user: Learns, history: History) -> None:
-        """Have what was learnt dropped before anybody is told that it is forgotten; learning anew comes later."""
+    def _take_up(self, user: Learns) -> None:
+        """Have ``user`` go by what the store holds now, as far as that needs no learning."""
         try:
-            user.catch_up(history, lambda: True)
+            with closing(History(self._path)) as history:
+                user.catch_up(history, lambda: True)
         except Exception as error:
             self._fail(error)
 

@@ -124,7 +124,7 @@ class Worker:
     wake : callable
         Called from the thread when there are answers to collect or `state` has changed.
     on_load : callable
-        Called from the thread with what was loaded.
+        Called from the thread with what was loaded, before anything is asked of it.
     """
 
     def __init__(self, load: Load, wake: Callable[[], object], on_load: Callable[[Model], object]) -> None:
@@ -258,7 +258,9 @@ class Worker:
         began = time.monotonic()
         self._suggesters.clear()
         try:
-            self._model = self._load()
+            model = self._load()
+            self._on_load(model)
+            self._model = model
         except BaseException as error:  # whatever it is, the history goes on answering
             self._model = None
             self.problem = str(error) if isinstance(error, TypeaheadError) else f"{type(error).__name__} in the loading"
@@ -268,7 +270,6 @@ class Worker:
             self.load_s = time.monotonic() - began
             self.problem = None
             self.state = "warm"
-            self._on_load(self._model)
         self._wake()
 
     def _next(self) -> Callable[[], None] | Question | None:
