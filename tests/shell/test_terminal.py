@@ -14,7 +14,7 @@ from tests.shell.terminal import TableDaemon, Terminal, is_running, process_tabl
 from typeahead import config
 from typeahead.errors import DaemonError
 from typeahead.history import History
-from typeahead.shell.protocol import history_file, request
+from typeahead.shell.protocol import request
 
 TABLE = {
     "git com": "git commit -m 'mend it'",
@@ -697,9 +697,9 @@ def test_the_real_daemon_killed_while_typing_costs_no_key_and_comes_back(open_sh
 
 def recorded() -> list[str]:
     """Return what the history store holds."""
-    if not history_file().exists():
+    if not config.history_file().exists():
         return []
-    history = History(history_file())
+    history = History(config.history_file())
     try:
         return history.recent(10)
     finally:

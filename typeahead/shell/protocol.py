@@ -200,9 +200,6 @@ def forget_fields(message: Message) -> Message:
     return given
 
 
-history_file = config.history_file
-
-
 def peer_uid(connection: socket.socket) -> int | None:
     """Return the user at the other end of a Unix socket; ``None`` where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
