@@ -382,7 +382,7 @@ def test_a_process_killed_while_it_learns_or_saves_leaves_what_can_be_taken_up(m
             assert parent.stdout.readline() == "ended\n"
             progress.append(checkpoint.load(path)[1]["events"])
         parent.stdin.close()
-    assert 0 < progress[0] + progress[1]
+    assert progress[0] + progress[1] > 0
     assert progress == sorted(progress)
     assert min(progress) < 60
     again = UserModel(LanguageModel.load(weights), path)

@@ -320,6 +320,8 @@ class Suggester:
 
     def _reserve(self, prefix: str, one: Candidate) -> str:
         """Return why a candidate is not worth showing; empty where it is."""
+        if not prefix and not self._empty:
+            return "nothing is shown at the empty prompt"
         stays = bool(self._shown) and (prefix + one.text).startswith(self._shown)
         least = self._dial.least if prefix else self._dial.at_empty
         if self._shown and not stays:  # it would take another one's place
