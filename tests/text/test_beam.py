@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.naive_text import Chain, best, every_line, every_word, from_scratch
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.text.beam import BeamSearch, cuts
-from typeahead.text.language_model import LanguageModel
+from typeahead.text.language_model import Context, LanguageModel
+from typeahead.text.occasion import Occasion, mixer
 
 EVERYTHING = 10_000
 
@@ -183,6 +184,64 @@ def test_states_handed_over_equal_stepping_through_the_hypothesis(cell):
             np.testing.assert_allclose(position.state, state, atol=1e-5)
             assert position.line_log_probs[-1] == pytest.approx(total, abs=1e-4)
         del network.step
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    """What was learnt of a few lines."""
+    learnt = mixer()
+    past = []
+    for line in [b"git status", b"cd src", b"make test", b"git stash pop", b"cd src/a", b"make all", b"git status"] * 3:
+        rows = np.full((len(line) + 1, 256), -np.log(256), np.float32)
+        Occasion(learnt, past, "/a").learn(line, rows)
+        past = [line, *past]
+    return learnt
+
+
+def mixed_context(network, statistics):
+    context = Context(network, statistics)
+    context.replay([b"ls", b"cd src"])
+    return context
+
+
+def test_with_statistics_the_searchs_log_probabilities_are_those_of_stepping(statistics):
+    network = Network.create(NetworkConfig(hidden_size=9), seed=2)
+    leaves = BeamSearch(network, 5, max_length=12).search(mixed_context(network, statistics).seek(b"gi", "/a"), 1e-3)
+    assert any(leaf.symbols.startswith(b"t sta") for leaf in leaves)
+    for leaf in leaves:
+        stepping = mixed_context(network, statistics)
+        start = stepping.seek(b"gi", "/a").line_log_probs[-1]
+        for length, log_prob in enumerate(leaf.log_probs):
+            position = stepping.seek(b"gi" + leaf.symbols[:length], "/a")
+            assert log_prob == pytest.approx(position.line_log_probs[-1] - start, abs=1e-4)
+        if leaf.ended:
+            end = leaf.log_probs[-1] + float(position.log_probs[ord("\n")])
+            assert leaf.end_log_prob == pytest.approx(end, abs=1e-4)
+
+
+def test_states_handed_over_after_a_mixed_search_equal_stepping(statistics):
+    network = Network.create(NetworkConfig(hidden_size=9), seed=2)
+    context, beam = mixed_context(network, statistics), BeamSearch(network, 5, max_length=12)
+    leaves = beam.search(context.seek(b"gi", "/a"), 1e-3)
+    leaf = max(leaves, key=lambda leaf: len(leaf.symbols))
+    beam.hand_over(leaf, b"gi", context)
+    stepping = mixed_context(network, statistics)
+    for length in range(len(leaf.symbols) + 1):
+        expected = stepping.seek(b"gi" + leaf.symbols[:length], "/a")
+        network.step = None  # any step fails: all of it has been handed over
+        got = context.seek(b"gi" + leaf.symbols[:length], "/a")
+        del network.step
+        np.testing.assert_allclose(got.log_probs, expected.log_probs, atol=1e-5)
+        np.testing.assert_allclose(got.state, expected.state, atol=1e-5)
+        np.testing.assert_allclose(got.line_log_probs, expected.line_log_probs, atol=1e-4)
+
+
+def test_the_search_is_that_of_the_positions_network():
+    first, second = (Network.create(NetworkConfig(hidden_size=9), seed=seed) for seed in (2, 3))
+    beam = BeamSearch(first, 5, max_length=5)
+    got = beam.search(at(second, b"cd"), 1e-40)
+    assert got == BeamSearch(second, 5, max_length=5).search(at(second, b"cd"), 1e-40)
+    assert got != beam.search(at(first, b"cd"), 1e-40)
 
 
 @pytest.mark.parametrize(

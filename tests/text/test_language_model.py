@@ -7,7 +7,8 @@ from tests.naive_text import Chain, from_scratch
 from typeahead.errors import ModelFileError
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
-from typeahead.text.language_model import MAX_LINE_BYTES, MAX_REPLAY_BYTES, LanguageModel
+from typeahead.text.language_model import MAX_LINE_BYTES, MAX_REPLAY_BYTES, Context, LanguageModel
+from typeahead.text.occasion import Occasion, mixer
 
 
 class Counted(Network):
@@ -147,6 +148,103 @@ def test_adopted_states_are_used_and_are_dropped_when_the_typing_differs():
     equals_from_scratch(context.seek(b"abx"), network, [], b"abx")
     with pytest.raises(ValueError, match="current line"):
         context.adopt(b"zz", b"c", np.zeros((1, 256)), np.zeros((1, 1, 1, 1, 6)))
+
+
+# With other weights, and with statistics
+
+
+def other():
+    return Network.create(NetworkConfig(hidden_size=6), seed=9)
+
+
+def statistics(*lines):
+    learnt = mixer()
+    for line in lines:
+        Occasion(learnt, [], "/a").learn(line, None)
+    return learnt
+
+
+def test_other_weights_and_statistics_count_from_the_next_line_on_over_the_same_state():
+    network, later = small(), other()
+    context = LanguageModel(network).context()
+    context.advance(b"ls")
+    context.seek(b"c")
+    context.use(later, None)
+    equals_from_scratch(context.seek(b"cd s"), network, [b"ls"], b"cd s")
+    context.advance(b"cd s")
+    position = context.seek(b"m")
+    state = from_scratch(network, [b"ls"], b"cd s")[1]
+    for byte in b"\nm":
+        log_probs, state = later.step(np.array([byte], np.uint8), state)
+    assert position.network is later
+    assert np.array_equal(position.state, state)
+    assert np.array_equal(position.log_probs, log_probs[0])
+
+
+def test_what_is_renewed_counts_at_once_at_the_start_of_a_line():
+    network, later = small(), other()
+    context = LanguageModel(network).context()
+    context.advance(b"ls")
+    context.seek(b"")
+    context.renew(later, statistics(b"make"))
+    before = from_scratch(network, [], b"ls")[1]
+    log_probs, state = later.step(np.array([10], np.uint8), before)
+    position = context.seek(b"")
+    assert np.array_equal(position.state, state)
+    assert position.log_probs[ord("m")] > log_probs[0, ord("m")]
+    assert position.log_probs[ord("x")] < log_probs[0, ord("x")]
+
+
+def test_statistics_are_mixed_into_every_position_however_it_was_reached():
+    network, learnt = small(), statistics(b"make all", b"git status")
+    jumping = Context(network, learnt)
+    for line in (b"make", b"git st", b"gi", b"", b"make al", b"make a"):
+        got = jumping.seek(line, "/a")
+        fresh = Context(network, learnt)
+        for length in range(len(line) + 1):
+            expected = fresh.seek(line[:length], "/a")
+        assert np.array_equal(got.log_probs, expected.log_probs)
+        assert np.array_equal(got.line_log_probs, expected.line_log_probs)
+        log_probs = from_scratch(network, [], line)[0][None].copy()
+        Occasion(learnt, [], "/a").mix([line], log_probs)
+        np.testing.assert_allclose(got.log_probs, log_probs[0], atol=1e-5)
+        assert got.line == line
+
+
+def test_elsewhere_the_same_line_is_predicted_anew():
+    network, learnt = small(), mixer()
+    for line, cwd in ((b"make x", "/a"), (b"make y", "/b")):
+        Occasion(learnt, [], cwd).learn(line, None)
+    context = Context(network, learnt)
+    at_a, at_b = (context.seek(b"make ", cwd).log_probs.copy() for cwd in ("/a", "/b"))
+    again = context.seek(b"make ", "/a").log_probs
+    assert at_a[ord("x")] > at_b[ord("x")]
+    assert at_a[ord("y")] < at_b[ord("y")]
+    assert np.array_equal(at_a, again)
+
+
+def test_the_rows_of_a_line_are_the_predictions_of_each_byte_and_of_its_end():
+    network = small()
+    context = LanguageModel(network).context()
+    context.advance(b"ls")
+    rows = context.rows(b"cd s")
+    assert len(rows) == 5
+    for length, row in enumerate(rows):
+        assert np.array_equal(row, from_scratch(network, [b"ls"], b"cd s"[:length])[0])
+
+
+def test_the_last_lines_are_known_newest_first():
+    context = LanguageModel(small()).context()
+    for line in (b"one", b"two", b"three\nfour"):
+        context.advance(line)
+    assert context.past == (b"three", b"two")
+
+
+def test_the_digest_tells_weights_apart():
+    assert LanguageModel(small()).digest == LanguageModel(small()).digest
+    changed = small()
+    changed.parameters["output.bias"][7] += 1e-3
+    assert LanguageModel(changed).digest != LanguageModel(small()).digest
 
 
 def test_a_network_that_does_not_model_bytes_is_refused():
