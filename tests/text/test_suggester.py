@@ -392,6 +392,12 @@ class Around:
     def are_valid(self, lines, cwd, prefix=""):
         return [line.strip() not in self.wrong for line in lines]
 
+    def expire(self):
+        self.asked.append("expire")
+
+    def prepare(self, cwd):
+        self.asked.append(("prepare", cwd))
+
 
 def test_what_lies_around_is_suggested_and_named():
     around = Around(["src/", "tests/"])

@@ -242,6 +242,10 @@ class TextModel:
         surroundings.names = frozenset(names)
         surroundings.environ = dict(os.environ if environ is None else environ)
 
+    def prepare(self) -> None:
+        """Make ready for the first lesson."""
+        self._user.prepare()
+
     def catch_up(self, history: History, should_stop: Callable[[], bool]) -> int:
         """Learn what the store has and the user's weights have not heard of; return how many events."""
         return self._user.catch_up(history, should_stop)
@@ -292,6 +296,7 @@ def _load_model(weights: Path, settings: config.TextConfig, adapted: Path | None
         first.suggest("git ", None, 5)  # compiles, or loads, every kernel that a session needs
         first.record("git status")
         first.suggest("", None, 5)
+        model.prepare()
     gc.collect()
     gc.freeze()  # a compiler's worth of objects that stay for good; looking through them would hold an answer up
     return model

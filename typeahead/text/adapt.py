@@ -123,6 +123,11 @@ class UserModel:
         """How many updates were taken back."""
         return self._learnt.num_undone
 
+    def prepare(self) -> None:
+        """Compile, or load, the kernels of an update, so that the first one does not hold other threads up."""
+        if self.adapt:
+            _Trainer(self.model.network).update(deque([b"ls"]), seed=0)
+
     def learn(self, event: Event) -> None:
         """Learn from one command that was run."""
         self._learnt.learn(event)

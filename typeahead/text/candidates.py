@@ -40,6 +40,8 @@ class Surroundings(Protocol):
     """What lies around a command line; `typeahead.text.surroundings.Surroundings` is one."""
 
     def words(self, line: str, cwd: str | None, limit: int = 50) -> Sequence[Word]: ...  # noqa: D102
+    def expire(self) -> None: ...  # noqa: D102
+    def prepare(self, cwd: str | None) -> None: ...  # noqa: D102
     def are_valid(self, lines: Iterable[str], cwd: str | None, prefix: str = "") -> Sequence[bool]: ...  # noqa: D102
 
 

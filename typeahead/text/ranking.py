@@ -40,9 +40,9 @@ class Dial:
 
 
 DIALS = {
-    "quiet": Dial(0.25, 0.6, 0.15),
-    "balanced": Dial(0.12, 0.6, 0.1),
-    "eager": Dial(0.03, 0.5, 0.0),
+    "quiet": Dial(0.25, 0.65, 0.15),
+    "balanced": Dial(0.12, 0.65, 0.1),
+    "eager": Dial(0.05, 0.65, 0.0),
 }
 
 

@@ -226,6 +226,9 @@ class Suggester:
         self._context.use(self._user.network, self._mixer)
         self._context.advance(line.encode("utf-8", "surrogateescape"))
         self._start_line()
+        if self._surroundings is not None:  # the command may have changed them
+            self._surroundings.expire()
+            self._surroundings.prepare(cwd)
 
     def forget(
         self, pattern: str | None = None, *, last: int = 0, since: float | None = None, exact: str | None = None
