@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from typeahead.errors import ModelFileError
 from typeahead.history import Event, History
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
@@ -133,9 +134,8 @@ def test_what_was_imported_is_counted_but_not_trained_on(model, history):
 def test_a_line_that_only_failed_is_not_learnt(model, history, tmp_path):
     fill(history, LINES)
     other = History(tmp_path / "other.sqlite")
-    fill(other, LINES[:4])
+    fill(other, LINES)
     fill(other, ["gti status", "mkae test"], status=127)
-    fill(other, LINES[4:])
     user = fresh(model, other)
     assert user.failed("gti status")
     assert not user.failed("git status")
@@ -143,6 +143,19 @@ def test_a_line_that_only_failed_is_not_learnt(model, history, tmp_path):
     user._learnt.failed.clear()
     assert_equal(user, fresh(model, history))
     other.close()
+
+
+def test_what_follows_a_line_that_failed_is_known_to_follow_it(model, history):
+    for _ in range(2):
+        fill(history, ["ls"])
+        fill(history, ["gti status"], status=127)
+        fill(history, ["git status", "make", "pwd"])
+    user = fresh(model, history)
+    assert user.recall.weigh(["gti status", "ls"]).likeliest("", 1) == ["git status"]
+    session = Suggester(user=user)
+    session.record("ls", "/a")
+    session.record("gti status", "/a", exit_status=127)
+    assert [one.text for one in session.suggest("", "/a")] == ["git status"]
 
 
 @pytest.mark.parametrize("status", [0, None, 130, 148])
@@ -294,6 +307,23 @@ def test_what_was_kept_is_not_learnt_again(model, history, tmp_path, monkeypatch
     monkeypatch.setattr(adapt._Trainer, "update", None)  # a further update fails
     again = fresh(model, history, path=tmp_path / "adapted")
     assert_equal(again, user)
+
+
+def test_where_nothing_can_be_saved_all_is_learnt_and_served_and_said_in_one_line(
+    model, history, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(adapt, "SAVE_EVERY", 2)
+    (tmp_path / "file").touch()
+    fill(history, some_lines(7))
+    user = UserModel(model, tmp_path / "file" / "adapted")
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        user.catch_up(history)
+    assert_equal(user, fresh(model, history))
+    assert user.catch_up(history) == 0
+    history.forget(last=1)
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        user.catch_up(history)
+    assert_equal(user, fresh(model, history))
 
 
 def _flip(content):

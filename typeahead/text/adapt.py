@@ -142,12 +142,19 @@ class UserModel:
 
         Everything is learnt again where something was forgotten, or where the shipped weights are others than those
         that were adapted. Until that is done, the shipped weights are served with counts of what is left.
+
+        Raises
+        ------
+        ModelFileError
+            What was learnt cannot be saved; it is learnt and served all the same.
         """
         generation = history.generation
+        problem: ModelFileError | None = None
         if not self._loaded:
             self._load(history, generation)
         if generation != self._generation:
             self._start_over(history, generation)
+            problem = self._try_to_save()  # so that the file does not keep what was forgotten
         count = 0
         for event in history.events(self._learnt.cursor):
             if should_stop():
@@ -158,10 +165,12 @@ class UserModel:
                 self._serve()
             self._unsaved += 1
             if self._unsaved >= SAVE_EVERY:
-                self.save()
+                problem = self._try_to_save()
         else:
             if self._behind:
                 self._serve()
+        if problem is not None:
+            raise problem
         return count
 
     def forget(self, events: Iterable[Event]) -> None:
@@ -191,9 +200,21 @@ class UserModel:
             "events": learnt.num_events,
             "undone": learnt.num_undone,
         }
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelFileError(f"{self.path}: cannot be written ({error.strerror or error})") from error
         checkpoint.save(self.path, learnt.state(), metadata)
         self._unsaved = 0
+
+    def _try_to_save(self) -> ModelFileError | None:
+        """Save; return why it could not be done, which is no reason to stop learning."""
+        try:
+            self.save()
+        except ModelFileError as error:
+            self._unsaved = 1  # not at every event
+            return error
+        return None
 
     def _serve(self) -> None:
         learnt = self._learnt
@@ -204,14 +225,13 @@ class UserModel:
     def _start_over(self, history: History, generation: int) -> None:
         self._learnt = _Learnt(self.model, self.adapt)
         self._generation = generation
-        self._unsaved = 1  # so that the file does not keep what was forgotten
+        self._unsaved = 1
         counted = _Learnt(self.model, adapt=False)
         for event in history.events():
             counted.learn(event)
         self.network, self.mixer, self.recall = counted.network, counted.mixer, counted.recall
         self.version += 1
         self._behind = True
-        self.save()
 
     def _load(self, history: History, generation: int) -> None:
         """Take up what was kept, if it was learnt from these weights and this store."""
@@ -272,7 +292,8 @@ class _Learnt:
         if not line or len(line) > MAX_LINE_BYTES or NEWLINE in line:
             return None
         if event.status not in _SAYS_NOTHING and text not in self._worked:
-            self.failed.add(text)  # a line that never worked is no example
+            self.failed.add(text)  # a line that never worked is no example, but what follows it may be
+            self._past(event.session).appendleft(text)
             return None
         self.failed.discard(text)
         self._worked.add(text)
