@@ -347,6 +347,22 @@ def test_a_damaged_file_is_learnt_anew(model, history, tmp_path, damage):
     assert UserModel(model, path).catch_up(history) == 0
 
 
+def test_a_file_in_which_something_is_missing_is_learnt_anew_and_what_is_left_is_served_meanwhile(
+    model, history, tmp_path
+):
+    path = tmp_path / "adapted"
+    fill(history, some_lines(9))
+    fresh(model, history, path=path).save()
+    arrays, metadata = checkpoint.load(path)
+    del arrays["weights.output.bias"]
+    checkpoint.save(path, arrays, metadata)
+    user = UserModel(model, path)
+    assert user.catch_up(history, should_stop=lambda: True) == 0
+    assert set(user.recall.weigh().likeliest("", 99)) == set(some_lines(9))
+    assert user.catch_up(history) == 9
+    assert_equal(user, fresh(model, history))
+
+
 def test_a_file_of_other_weights_another_kind_or_another_store_is_learnt_anew(model, history, tmp_path):
     path = tmp_path / "adapted"
     fill(history, some_lines(9))

@@ -14,7 +14,7 @@ from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.text.adapt import UserModel
 from typeahead.text.candidates import _STAY
 from typeahead.text.language_model import MAX_LINE_BYTES, LanguageModel
-from typeahead.text.ranking import DIALS, Dial
+from typeahead.text.ranking import DIALS, Candidate, Dial
 from typeahead.text.recall import _AGE_EXPONENT, _SAME_PREVIOUS
 from typeahead.text.suggester import Suggester
 
@@ -287,6 +287,18 @@ def test_a_suggestion_stays_even_when_another_becomes_worth_more():
     for prefix in ("x", "xa", "xab", "xabc"):
         assert texts(one.suggest(prefix)) == ["xabcdefghij"]
     assert texts(one.suggest("xabz")) == ["xabzyxwvutsrqponm"]
+
+
+def test_even_another_that_is_surer_and_worth_more_does_not_take_the_place_of_what_stays():
+    one, _ = suggester({})
+    shown = Candidate(" abc def", {"model": 0.5}, next_word=0.7)
+    other = Candidate(" zyxwvu tsrqponm", {"history": 0.7}, next_word=0.8)
+    assert other.worth > shown.worth
+    assert one._grey("x", [shown, other]) is other
+    one._shown = "x abc"
+    assert one._grey("x", [shown, other]) is shown
+    one._shown = "y"
+    assert one._grey("x", [shown, other]) is other
 
 
 def test_after_a_key_that_was_not_expected_only_what_is_surer_is_shown():
