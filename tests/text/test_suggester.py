@@ -562,6 +562,17 @@ def test_lines_are_forgotten_by_pattern_by_number_by_time_or_exactly(model, whic
     assert set(one._user.recall.weigh().likeliest("", 9)) == set(left)
 
 
+def test_what_was_shown_of_forgotten_lines_is_forgotten_too(model):
+    one = Suggester(model, ["zqx --canary"] * 2)
+    one.suggest("zq")
+    one.record("zqx --canary")
+    assert "zqx --canary" in one._confidence._fates
+    one.suggest("zq")
+    one.forget("canary")
+    one.record("zqx")
+    assert not any("canary" in line for line in one._confidence._fates)
+
+
 def test_a_line_not_wanted_comes_back_only_when_it_is_run_again():
     one, _ = suggester(spell("git status"))  # the network would still say so
     assert texts(one.suggest("git")) == ["git status"]
