@@ -33,9 +33,10 @@ IMPORTED = "import"  # how the names of sessions begin that were never typed her
 SAVE_EVERY = 50  # events; what was not saved is learnt again from the store
 _FORMAT = 1  # of the file; another one is learnt anew
 
-_STEPS, _LEARNING_RATE, _GRAD_CLIP = 1, 5e-4, 1.0
-_WINDOW, _LANES = 64, 4  # bytes and lanes of an update
+_STEPS, _LEARNING_RATE, _GRAD_CLIP = 1, 2e-4, 1.0
+_WINDOW, _LANES = 48, 3  # bytes and lanes of an update
 _GENERAL_LANES = 1  # of these, of lines that anybody types
+_GUARD_LANES = 2  # that an update is judged by: general lines, and older ones of the user
 _MAX_WORSE = 0.05  # nats a byte by which lines left out may be predicted worse before an update is undone
 _MAX_RECENT = 2000  # lines that replay is drawn from
 _MAX_SESSIONS = 64  # whose last lines are known
@@ -348,13 +349,13 @@ class _Trainer:
         """Make one update for the newest of ``recent``; return False if it was undone."""
         if self._gradients is None:
             self._gradients = Gradients(self._network, _WINDOW, _LANES)
-            self._guard = Gradients(self._network, _WINDOW, _LANES, backward=False)
+            self._guard = Gradients(self._network, _WINDOW, _GUARD_LANES, backward=False)
         rng = np.random.default_rng(seed)
         before = {name: array.copy() for name, array in self._network.parameters.items()}
-        held_out = _windows(recent, rng, newest=False)
+        held_out = _windows(recent, rng, _GUARD_LANES, newest=False)
         loss = self._loss(held_out)
         for _ in range(_STEPS):
-            inputs, targets = _windows(recent, rng, newest=True)
+            inputs, targets = _windows(recent, rng, _LANES, newest=True)
             state = self._network.initial_state(_LANES)
             _, gradients, _ = self._gradients(inputs, targets, state, seed=int(rng.integers(1 << 30)))
             self._optimiser.step(gradients, _LEARNING_RATE, _GRAD_CLIP)
@@ -367,7 +368,7 @@ class _Trainer:
 
     def _loss(self, windows: tuple[Array, Array]) -> float:
         assert self._guard is not None
-        return self._guard.loss(*windows, self._network.initial_state(_LANES))[0]
+        return self._guard.loss(*windows, self._network.initial_state(_GUARD_LANES))[0]
 
     def snapshot(self) -> Network:
         """Return a copy of the weights to predict with, which later updates leave alone."""
@@ -388,10 +389,10 @@ class _Trainer:
         self._optimiser.load_state(kept)
 
 
-def _windows(recent: deque[bytes], rng: np.random.Generator, newest: bool) -> tuple[Array, Array]:
+def _windows(recent: deque[bytes], rng: np.random.Generator, num_lanes: int, newest: bool) -> tuple[Array, Array]:
     """Return inputs and targets (T, B): the end of the newest line, or not, ends of older ones, and general lines."""
-    lanes = np.full((_LANES, _WINDOW + 1), NEWLINE, np.uint8)
-    for lane in range(_LANES):
+    lanes = np.full((num_lanes, _WINDOW + 1), NEWLINE, np.uint8)
+    for lane in range(num_lanes):
         if lane < _GENERAL_LANES:
             start = int(rng.integers(len(_GENERAL) - _WINDOW - 1))
             text = _GENERAL[_GENERAL.index(b"\n", start if start else 0) :][: _WINDOW + 1]
