@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from typeahead.errors import HistoryError
-from typeahead.history import Event, History, database
+from typeahead.history import Event, History, HistoryBusyError, database
 from typeahead.history.database import APPLICATION_ID, SCHEMA_VERSION
 
 TOKEN = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
@@ -129,3 +129,41 @@ def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [child.communicate(timeout=60)[0] for child in children] == [f"{len(ROWS)}\n"] * 3
     assert [child.returncode for child in children] == [0] * 3
+
+
+def test_a_second_connection_of_a_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    first = History(path)
+    first.add("ls", session="s", started=1.0)
+    History(path).close()
+    # Another process that believes to be alone takes the log away when it leaves, under our feet.
+    script = f"from typeahead.history import History; h = History({str(path)!r}); h.add('pwd', session='t'); h.close()"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert path.with_name(path.name + "-wal").exists()
+    first.add("make", session="s", started=2.0)
+    first.close()
+    assert sorted(History(path).recent(10)) == ["ls", "make", "pwd"]
+
+
+def test_many_processes_may_open_forget_and_close_beside_one_that_stays(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    stays = History(path)
+    script = (
+        "import sys; from typeahead.history import History\n"
+        f"for i in range(10):\n    h = History({str(path)!r}); h.add(f'canary {{sys.argv[1]}} {{i}}', session='c')\n"
+        "    h.forget('canary'); h.close()"
+    )
+    others = [subprocess.Popen([sys.executable, "-c", script, str(number)]) for number in range(3)]
+    added = 0
+    while any(other.poll() is None for other in others):
+        with suppress(HistoryBusyError):
+            stays.add(f"echo {added}", session="s", started=float(added + 1))
+            added += 1
+        History(path).close()
+    assert [other.returncode for other in others] == [0, 0, 0]
+    stays.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    found = History(path)
+    assert sum(line.startswith("echo ") for line in found.recent(1_000_000)) == added
+    found.close()

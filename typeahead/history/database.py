@@ -300,14 +300,17 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    """Create the file and its folder for this user alone; SQLite gives its -wal and -shm files the same mode."""
+    """Create the file and its folder for this user alone; SQLite gives its -wal and -shm files the same mode.
+
+    A file that is there already is never opened here: closing it would drop the locks of every other connection of
+    this process to it (POSIX locks are a process's, not a descriptor's), and with them what keeps the file whole.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if os.fstat(fd).st_mode & 0o077:
-                os.fchmod(fd, 0o600)
-        finally:
-            os.close(fd)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
     except OSError as error:
         raise HistoryError(f"{path}: the history cannot be opened ({error.strerror}); check the path") from error
