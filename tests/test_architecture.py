@@ -55,7 +55,18 @@ DOORS = {
 # What runs before or beside a prompt: these libraries cost a tenth of a second to seconds, and are never imported
 # there, at module level or through another module.
 HEAVY = {"numpy", "numba", "scipy", "librosa", "matplotlib"}
-LIGHT = ["__init__", "__main__", "errors", "lexer", "secrets.*", "config", "history.*", "text.safety", "shell.*", "cli.*"]
+LIGHT = [
+    "__init__",
+    "__main__",
+    "errors",
+    "lexer",
+    "secrets.*",
+    "config",
+    "history.*",
+    "text.safety",
+    "shell.*",
+    "cli.*",
+]
 # The client also runs inside other people's shells: the standard library, and what of ours comes along with it.
 CLIENT, CLIENT_ROOMS = "shell.client", {"__init__", "shell", "config", "errors", "lexer", "secrets"}
 
