@@ -107,9 +107,8 @@ class Recall:
             self._repeats += 1
         else:
             self._fresh += 1
-            # New lists: those handed out stay as they are.
-            self._lines = [*self._lines[:place], line, *self._lines[place:]]
-            self._numbers = [*self._numbers[:place], number, *self._numbers[place:]]
+            self._lines.insert(place, line)
+            self._numbers.insert(place, number)
         self._runs[self._num_runs] = number, *before, directory
         self._num_runs += 1
 
@@ -130,7 +129,7 @@ class Recall:
                 weights[directories == self._number("\0", cwd)] *= _SAME_DIRECTORY
             per_line = np.bincount(lines, weights, minlength=len(self._names))[self._numbers]
             mass = np.concatenate([[0.0], np.cumsum(per_line / per_line.sum())])
-            return Repeats(self._repeats / (self._repeats + self._fresh), self._lines, mass)
+            return Repeats(self._repeats / (self._repeats + self._fresh), list(self._lines), mass)
 
     def _before(self, past: Sequence[str]) -> tuple[int, int, int]:
         if not past:
