@@ -272,18 +272,17 @@ class _Learnt:
         if taken is None:
             return
         line, past = taken
-        log_probs = None
-        if self._trainer:
-            # From the lines before only, not from a state carried on, which nothing could take up after a restart.
-            context = Context(self.network)
-            context.replay(reversed(past))
-            log_probs = context.rows(line)
-        Occasion(self.mixer, past, event.cwd).learn(line, log_probs)
-        if self._trainer and not event.session.startswith(IMPORTED):
-            if self._trainer.update(self._recent, seed=self.num_events):
-                self.network = self._trainer.snapshot()
-            else:
-                self.num_undone += 1
+        if self._trainer is None or event.session.startswith(IMPORTED):  # only counted
+            Occasion(self.mixer, past, event.cwd).learn(line, None)
+            return
+        # From the lines before only, not from a state carried on, which nothing could take up after a restart.
+        context = Context(self.network)
+        context.replay(reversed(past))
+        Occasion(self.mixer, past, event.cwd).learn(line, context.rows(line))
+        if self._trainer.update(self._recent, seed=self.num_events):
+            self.network = self._trainer.snapshot()
+        else:
+            self.num_undone += 1
 
     def _take(self, event: Event) -> tuple[bytes, list[bytes]] | None:
         """Note the event; return its line and the session's lines before it if there is something to learn from it."""
