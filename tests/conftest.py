@@ -17,6 +17,10 @@ import pytest
 
 from typeahead import config
 
+# A shell that starts the tests in the background has them ignore Ctrl-C, and all they start with them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 if TYPE_CHECKING:
     import numpy as np
 
