@@ -502,3 +502,25 @@ def test_one_thread_may_learn_while_another_suggests(model, history, tmp_path):
     learner.join()
     assert failures == []
     assert_equal(user, whole)
+
+
+def test_lines_run_while_everything_is_learnt_again_are_served_at_once(model, history):
+    user = UserModel(model)
+    fill(history, [*some_lines(20), CANARY])
+    user.catch_up(history)
+    history.forget(CANARY)
+    asked = []
+
+    def after_one():
+        asked.append(1)
+        return len(asked) % 2 == 0
+
+    assert user.catch_up(history, should_stop=after_one) == 1
+    fill(history, ["brand new line"])
+    assert user.recall.weigh().probability("brand") == 0
+    assert user.catch_up(history, should_stop=after_one) == 1
+    assert user.recall.weigh().probability("brand") > 0
+    assert user.recall.weigh().probability("ls -la") > 0
+    assert user.recall.weigh().probability("zqx") == 0
+    user.catch_up(history)
+    assert user.num_events == 21

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.naive_text import Chain
 from typeahead import secrets
 from typeahead.config import TextConfig
-from typeahead.errors import ConfigError, ModelFileError
+from typeahead.errors import ConfigError, HistoryError, ModelFileError
 from typeahead.history import Event
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
@@ -698,3 +698,10 @@ def test_the_probability_of_a_past_line_does_not_depend_on_how_the_prefix_was_re
         expected = fresh().suggest("git st"[:length])
         if got and expected and got[0].text == expected[0].text:
             assert got[0].log_prob == pytest.approx(expected[0].log_prob, abs=1e-5)
+
+
+def test_an_empty_pattern_is_no_order_to_forget_everything(model):
+    one = Suggester(model, ["git status"])
+    with pytest.raises(HistoryError, match="give \\*"):
+        one.forget("")
+    assert one.forget("*") == 1

@@ -111,6 +111,7 @@ class UserModel:
         self._learnt = _Learnt(model, adapt)
         self._generation = 0
         self._unsaved = 0
+        self._counted = self._learnt  # what is served while everything is learnt again
         self._loaded = path is None
         self._serve()
 
@@ -162,7 +163,9 @@ class UserModel:
                 break
             self._learnt.learn(event)
             count += 1
-            if not self._behind:
+            if self._behind:
+                self._count(history)  # what is run meanwhile
+            else:
                 self._serve()
             self._unsaved += 1
             if self._unsaved >= SAVE_EVERY:
@@ -227,12 +230,17 @@ class UserModel:
         self._learnt = _Learnt(self.model, self.adapt)
         self._generation = generation
         self._unsaved = 1
-        counted = _Learnt(self.model, adapt=False)
-        for event in history.events():
+        self._counted = _Learnt(self.model, adapt=False)
+        self._count(history)
+        self._behind = True
+
+    def _count(self, history: History) -> None:
+        """Serve counts of all that the store holds, with the shipped weights."""
+        counted = self._counted
+        for event in history.events(counted.cursor):
             counted.learn(event)
         self.network, self.mixer, self.recall = counted.network, counted.mixer, counted.recall
         self.version += 1
-        self._behind = True
 
     def _load(self, history: History, generation: int) -> None:
         """Take up what was kept, if it was learnt from these weights and this store."""

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from typeahead import config, secrets
-from typeahead.errors import ConfigError
+from typeahead.errors import ConfigError, HistoryError
 from typeahead.history import Event
 from typeahead.rnn.mixing import ContextMixer
 from typeahead.text.adapt import UserModel
@@ -247,7 +247,14 @@ class Suggester:
             Those begun at this time (Unix seconds) or later.
         exact : str, optional
             This very line; it will not be suggested again until it is run again.
+
+        Raises
+        ------
+        HistoryError
+            An empty pattern, which every line holds.
         """
+        if pattern == "":
+            raise HistoryError("an empty pattern is in every command; to forget all of them, give *")
 
         def is_meant(index: int, event: Event) -> bool:
             return (
