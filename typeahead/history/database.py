@@ -5,6 +5,7 @@ A file that is damaged, foreign or from a newer version is refused and never tou
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -310,6 +311,8 @@ def _make_private(path: Path) -> None:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
     except OSError as error:
