@@ -9,6 +9,9 @@ from tests import naive
 from typeahead.rnn import mixing
 from typeahead.rnn.mixing import Context, ContextMixer
 
+# Hashes wrap around; without compilation NumPy warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+
 CONTEXTS = (
     Context("symbols", 1),
     Context("symbols", 3),

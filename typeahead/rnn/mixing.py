@@ -319,7 +319,8 @@ def _learn(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _count(slot: Any, symbol: Any, meetings: Any, symbols: Any, counts: Any, decay: Any) -> Any:
-    meetings[slot] = min(meetings[slot] + 1, 255)
+    if meetings[slot] < 255:
+        meetings[slot] += 1
     place = rarest = 0
     found = False
     for s in range(FOLLOWERS):
