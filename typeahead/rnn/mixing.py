@@ -142,7 +142,7 @@ class ContextMixer:
         given = np.zeros((0, 256), np.float32) if log_probs is None else log_probs
         with self._lock:
             while self._used + most > _MAX_LOAD * len(self._keys) and len(self._keys) < self._max_slots:
-                self._grow()
+                self.grow()
             table = self._keys, self._meetings, self._symbols, self._counts
             nats, used = _learn(
                 line, begin, seeds, self._plan, self._separators, self.gates, *table, given,
@@ -151,7 +151,8 @@ class ContextMixer:
             self._used = int(used)
         return float(nats)
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
+        """Make room for twice as many contexts; `learn` does so itself when it has to."""
         old = self._keys, self._meetings, self._symbols, self._counts
         self._allocate(2 * len(old[0]))
         _move(*old, self._keys, self._meetings, self._symbols, self._counts)

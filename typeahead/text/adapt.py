@@ -126,9 +126,10 @@ class UserModel:
         return self._learnt.num_undone
 
     def prepare(self) -> None:
-        """Compile, or load, the kernels of an update, so that the first one does not hold other threads up."""
-        if self.adapt:
-            _Trainer(self.model.network).update(deque([b"ls"]), seed=0)
+        """Compile, or load, every kernel of learning, so that the first lesson does not hold other threads up."""
+        scratch = _Learnt(self.model, self.adapt)
+        scratch.learn(Event(1, "ls", None, 0, "", "", 0.0, None))
+        scratch.mixer.grow()
 
     def learn(self, event: Event) -> None:
         """Learn from one command that was run."""
