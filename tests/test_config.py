@@ -21,7 +21,7 @@ SETTINGS = [
 ]
 # A permitted value of each setting that is not its default.
 OTHER: dict[type, Any] = {bool: False, int: 7, float: 1.0, str: "other"}
-OTHER_OF_A_FEW = {"dial": "quiet"}
+OTHER_OF_A_FEW = {"dial": "quiet", "prompt": "short", "editing": "vi", "status": True, "hint": True}
 
 
 def write(text: str | bytes) -> Path:
@@ -44,7 +44,9 @@ def load_or_message() -> config.Config | str:
 
 def test_without_a_file_every_setting_has_its_default() -> None:
     loaded = config.load()
-    assert loaded == config.Config(config.TextConfig(), config.DaemonConfig(), config.ShellConfig())
+    assert loaded == config.Config(
+        config.TextConfig(), config.DaemonConfig(), config.ShellConfig(), config.KeysConfig()
+    )
 
 
 @pytest.mark.parametrize(("room", "name", "default"), SETTINGS)
@@ -108,7 +110,7 @@ def test_words_for_false(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[daemon]\nidle_s = 2024-01-01\n", "is not a number; the default is 3600.0"),
         ("[daemon]\nidle_s = []\n", "daemon.idle_s = [] is not a number"),
         ("[shell]\nsuggest = 1\n", "shell.suggest = 1 is not true or false"),
-        ("[shell]\ncolour = 'red'\n", "unknown setting shell.colour; known: bash, suggest, highlight"),
+        ("[shell]\ncolour = 'red'\n", "unknown setting shell.colour; known: program, suggest, prompt"),
         ("[shel]\n", "unknown section [shel]; known: text, daemon, shell"),
         ("suggest = true\n", "unknown section [suggest]"),
         ("text = 3\n", "text = 3 is not a section; write [text]"),

@@ -43,9 +43,40 @@ class DaemonConfig:
 class ShellConfig:
     """The interactive shell."""
 
-    bash: str = "bash"  # the program underneath
+    program: str = ""  # bash or zsh underneath, a name or a path; empty: $SHELL if it is one of the two, else bash
     suggest: bool = True  # grey text at all
-    highlight: str = "ansibrightblack"  # style of the grey text
+    prompt: str = "own"  # own: as the shell underneath draws it; short: typeahead's
+    editing: str = "auto"  # emacs or vi keys; auto: as the shell underneath is set
+    syntax: bool = True  # colour the line; mark unknown commands and missing paths
+    style: str = ""  # of the grey text; empty: chosen for the terminal
+    status: bool = False  # a line below the prompt with the state of things
+    hint: bool = False  # at the right, where the suggestion comes from
+
+
+@dataclass(frozen=True)
+class KeysConfig:
+    """Keys at the prompt: for each thing to do, its keys with blanks between; none for nothing.
+
+    A key is written ``right``, ``c-e`` (Ctrl), ``s-delete`` (Shift) or ``alt-f``, keys to be pressed in turn with a
+    comma between: ``c-x,k``.
+    """
+
+    accept: str = "right end c-e c-f"  # the whole suggestion, at the end of the line
+    accept_word: str = "alt-f c-right"
+    accept_part: str = "alt-right"  # as far as the next part of a path
+    accept_character: str = "alt-c-f"
+    accept_and_run: str = ""
+    next: str = "alt-n"  # alternative, in place
+    previous: str = "alt-p"
+    dismiss: str = "c-g"  # and Esc
+    forget: str = "s-delete c-x,k"
+    toggle: str = "c-x,s"  # suggestions off and on
+    show_source: str = "c-x,w"  # of the suggestion, at the right
+    search: str = "c-r"
+    complete: str = "tab"
+    complete_back: str = "s-tab"
+    edit_in_editor: str = "c-x,c-e"
+    new_line: str = "alt-enter"
 
 
 @dataclass(frozen=True)
@@ -55,9 +86,10 @@ class Config:
     text: TextConfig
     daemon: DaemonConfig
     shell: ShellConfig
+    keys: KeysConfig
 
 
-_ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": ShellConfig}
+_ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": ShellConfig, "keys": KeysConfig}
 # The least and the greatest value that makes sense, inclusive.
 _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("text", "beam_width"): (1, 256),
@@ -65,7 +97,11 @@ _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("daemon", "idle_s"): (0.01, 1e9),
     ("daemon", "nice"): (0, 19),
 }
-_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {("text", "dial"): ("quiet", "balanced", "eager")}
+_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("text", "dial"): ("quiet", "balanced", "eager"),
+    ("shell", "prompt"): ("own", "short"),
+    ("shell", "editing"): ("auto", "emacs", "vi"),
+}
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
 _Room = TypeVar("_Room")

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_one_line_and_changes_nothing(run: Run, args: list[str]
 
 COMMENTED = """# mine
 [shell]          # first
-highlight = 'red'   # bright
+style = 'red'   # bright
 
 # how it guesses
 [text]
@@ -165,7 +165,7 @@ def test_a_failure_to_write_leaves_the_old_file_and_nothing_else(run: Run, monke
 def test_the_daemon_that_runs_is_mentioned(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("typeahead.shell.protocol.request", lambda *args: {"op": "status"})
     assert "daemon stop" in run("config", "set", "adapt", "off")[2]
-    assert run("config", "set", "highlight", "red")[2] == ""
+    assert run("config", "set", "style", "red")[2] == ""
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -21,20 +21,21 @@ from tests.shell.terminal import is_running, wait_until
 from typeahead import config
 from typeahead.errors import ShellError
 from typeahead.shell.names import Names
-from typeahead.shell.process import Bash, Outcome
+from typeahead.shell.process import Outcome
+from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
 
 # Runs in a process that is alone on a pseudo-terminal: reads lines (as Python literals) from a pipe, answers on one.
 _DRIVER = """
 import ast, os, sys
 from typeahead.shell.names import Names
-from typeahead.shell.process import Bash
+from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
 lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
 os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
 terminal = Terminal()
 terminal.hold()
-process = Bash(terminal, "bash", os.getcwd(), private=sys.argv[3] == "private")
+process = open_shell(terminal, "bash", os.getcwd(), private=sys.argv[3] == "private")
 process.start()
 print(process.pid, file=answers)
 for line in map(ast.literal_eval, lines):
@@ -371,6 +372,6 @@ def test_what_a_killed_session_left_behind_is_removed_by_a_later_one(tmp_path: P
 
 def test_a_program_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal.__new__(Terminal)  # never used: the program is looked for first
-    with pytest.raises(ShellError, match=r"no-such-bash: .* --bash PROGRAM"):
-        Bash(terminal, "no-such-bash", "/")
+    with pytest.raises(ShellError, match=r"no-such-bash: .* --shell PROGRAM"):
+        open_shell(terminal, "no-such-bash", "/")
     assert list(config.runtime_dir().glob("shell-*")) == []

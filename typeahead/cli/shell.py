@@ -8,10 +8,10 @@ import click
 
 
 @click.command()
-@click.option("--bash", metavar="PROGRAM", help="The bash to run underneath: a name or a path.")
+@click.option("--shell", "program", metavar="PROGRAM", help="The bash or zsh to run underneath: a name or a path.")
 @click.option("--suggest/--no-suggest", default=None, help="Show completions in grey (the default), or none.")
 @click.option("--private", is_flag=True, help="Keep nothing of what you run: no history, nothing learnt.")
-def shell(bash: str | None, suggest: bool | None, private: bool) -> None:
+def shell(program: str | None, suggest: bool | None, private: bool) -> None:
     """Open your bash with completions in grey (the default).
 
     Your ~/.bashrc is read, and everything you run, run by one live bash. Right, End, Ctrl-E or Ctrl-F take a
@@ -20,4 +20,4 @@ def shell(bash: str | None, suggest: bool | None, private: bool) -> None:
     """
     from typeahead.shell import startup
 
-    sys.exit(startup.run(bash=bash, suggest=suggest, private=private))
+    sys.exit(startup.run(program=program, suggest=suggest, private=private))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from typeahead.shell import dialect
 from typeahead.shell.protocol import MAX_LINE_BYTES, Message, encode, peer_uid
 
 MAX_CONNECTIONS = 200
@@ -24,6 +25,7 @@ class Connection:
     outbox: bytearray = field(default_factory=bytearray)
     skipping: bool = False  # inside a line that was too long
     greeted: bool = False
+    plain: bool = False  # speaks the plain dialect
     session: str = ""  # "" is replaced by a private one
 
 
@@ -86,11 +88,12 @@ class Connections:
 
     def send(self, connection: Connection, message: Message) -> None:
         """Say something; of a list that makes the message too long, what fits."""
-        line = encode(message)
+        encoded = dialect.encode if connection.plain else encode
+        line = encoded(message)
         rows = message.get("suggestions") or message.get("reasons")
         while len(line) > MAX_LINE_BYTES and rows:
             rows.pop()
-            line = encode(message)
+            line = encoded(message)
         connection.outbox += line
         self._flush(connection)
 

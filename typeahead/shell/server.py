@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from typeahead import __version__, secrets
+from typeahead.shell import dialect
 from typeahead.shell.connections import Connection, Connections
 from typeahead.shell.figures import quantiles
 from typeahead.shell.learner import Forgetting, Forgotten, Learner
@@ -170,7 +171,8 @@ class Server:
     def _handle(self, connection: Connection, line: bytes) -> None:
         message: Message = {}
         try:
-            message = decode(line)
+            connection.plain = dialect.is_plain(line)
+            message = dialect.decode(line) if connection.plain else decode(line)
             if not isinstance(message.get("id"), (int, str, type(None))) or len(str(message.get("id"))) > _MAX_ID:
                 message["id"] = None
                 raise MalformedError(f"id must be a number or text of at most {_MAX_ID} characters")

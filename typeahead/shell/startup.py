@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def run(bash: str | None = None, suggest: bool | None = None, private: bool = False) -> int:
+def run(program: str | None = None, suggest: bool | None = None, private: bool = False) -> int:
     """Run a session on this process's terminal; return the status to exit with.
 
     Parameters
     ----------
-    bash : str, optional
-        The program underneath, instead of the configured one.
+    program : str, optional
+        The shell underneath, instead of the configured one.
     suggest : bool, optional
         Whether to show suggestions, instead of what is configured.
     private : bool
@@ -40,7 +40,7 @@ def run(bash: str | None = None, suggest: bool | None = None, private: bool = Fa
         # Bracketed paste from the first moment: lines pasted before the line editor is up must not run either.
         terminal.write(prompt.render(0, cwd, terminal.columns, private) + ("" if prompt.is_dumb() else "\x1b[?2004h"))
         terminal.hold()
-        return _session(terminal, cwd, {"bash": bash, "suggest": suggest}, private)
+        return _session(terminal, cwd, {"program": program, "suggest": suggest}, private)
     except Exception:
         # The message stands where the prompt stood.
         terminal.write("\r\n" if prompt.is_dumb() else "\r\x1b[K\x1b[?2004l")
@@ -56,14 +56,14 @@ def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool)
     # collector on again.
     gc.disable()
     from typeahead import config
-    from typeahead.shell.process import Bash
+    from typeahead.shell.process.choice import open_shell
 
     settings = config.load(shell=flags)
-    process = Bash(terminal, settings.shell.bash, cwd, private)
+    process = open_shell(terminal, settings.shell.program, cwd, private)
     try:
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
 
-        return App(terminal, process, settings.shell, settings.text.empty).run()
+        return App(terminal, process, settings).run()
     finally:
         process.close()

@@ -9,28 +9,20 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.data_structures import Size
-from prompt_toolkit.formatted_text import ANSI, fragment_list_width, to_formatted_text
-from prompt_toolkit.history import History
-from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
-from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.vt100 import Vt100_Output
-from prompt_toolkit.styles import Style
+from prompt_toolkit.formatted_text import ANSI
 
-from typeahead.config import ShellConfig
-from typeahead.errors import ConfigError
-from typeahead.shell import ghost as ghosts
+from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
 from typeahead.shell.app import keys
+from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.keyboard import Keyboard
+from typeahead.shell.app.past import PastLinesHistory
+from typeahead.shell.app.style import line_style, open_output
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
@@ -38,7 +30,6 @@ from typeahead.shell.suggestions import Options, Suggestions
 from typeahead.shell.terminal import Terminal
 
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
-_HISTORY_LINES = 1000  # within reach of Up
 _LEAVE_S = 10  # whole seconds after which a session that was told to end is ended by the kernel
 
 
@@ -51,12 +42,10 @@ class App:
         The user's terminal (raw, with a prompt on it) and the shell underneath (started). They are closed by whoever
         made them.
     settings
-        Whether to suggest, and the style of suggestions.
-    empty
-        Whether to suggest at the empty prompt, too.
+        The user's.
     """
 
-    def __init__(self, terminal: Terminal, process: Process, settings: ShellConfig, empty: bool = True) -> None:
+    def __init__(self, terminal: Terminal, process: Process, settings: Config) -> None:
         self._terminal = terminal
         self._process = process
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,17 +54,20 @@ class App:
         self._startup_output = b""
         ghost, lines = Ghost(), PastLines()
         self._suggestions = Suggestions(
-            ghost, lines, lambda: self._editor.app.invalidate(), Options(settings.suggest, empty, process.private)
+            ghost,
+            lines,
+            lambda: self._editor.app.invalidate(),
+            Options(settings.shell.suggest, settings.text.empty, process.private),
         )
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._editor = PromptSession[str](
             self._prompt,
             input=self._keyboard,
-            output=_output(),
-            style=_style(settings.highlight),
-            history=_History(lines),
+            output=open_output(),
+            style=line_style(settings.shell.style),
+            history=PastLinesHistory(lines),
             key_bindings=keys.bindings(ghost, self._suggestions),
-            input_processors=[_GhostText(ghost, self._prompt)],
+            input_processors=[GhostText(ghost, self._prompt)],
             prompt_continuation="",
         )
         self._editor.app.ttimeoutlen = 0.05  # an Esc that is no Alt key is known as such after this
@@ -215,81 +207,6 @@ class App:
         if status is not None and status > 128 and not self._process.asked_to_leave:
             name = os.path.basename(self._process.program)
             self._terminal.write(f"typeahead: {name} was ended by signal {status - 128}\r\n")
-
-
-class _GhostText(Processor):
-    """Draws the suggestion, or a notice in its place, behind the line, cut to the row that the cursor is in."""
-
-    def __init__(self, ghost: Ghost, prompt_text: Callable[[], ANSI]) -> None:
-        self._ghost = ghost
-        self._prompt = prompt_text
-
-    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        fragments = transformation_input.fragments
-        document = transformation_input.document
-        text = f" [{self._ghost.notice}]" if self._ghost.notice else self._ghost.rest
-        if transformation_input.lineno == document.line_count - 1 and text and keys.is_followed(self._ghost):
-            before = fragment_list_width(to_formatted_text(self._prompt())) if document.line_count == 1 else 0
-            used = before + fragment_list_width(fragments)
-            # The last column stays free: a row that is quite full would make some terminals scroll.
-            columns = transformation_input.width - 1 - used % transformation_input.width
-            shown = ghosts.cut(text, columns, "…" if prompt.speaks_unicode() else "..")
-            return Transformation([*fragments, ("class:suggestion", shown)])
-        return Transformation(fragments)
-
-
-class _History(History):
-    """Past lines for Up and Down."""
-
-    def __init__(self, lines: PastLines) -> None:
-        super().__init__()
-        self._lines = lines
-
-    async def load(self) -> AsyncGenerator[str, None]:
-        """Yield past lines, the newest first; those of the session at once."""
-        of_session = self._lines.of_session()
-        for line in of_session:
-            yield line
-        if not self._lines.is_loaded:
-            await asyncio.sleep(_FIRST_KEYS_S)
-            self._lines.load()
-            await asyncio.get_running_loop().run_in_executor(None, self._lines.wait)
-        for line in self._lines.older()[: max(0, _HISTORY_LINES - len(of_session))]:
-            yield line
-
-    def append_string(self, string: str) -> None:
-        """Leave it to the session: what has been run is a past line, what has been abandoned is not."""
-
-    def load_history_strings(self) -> Iterable[str]:
-        """Return nothing: `load` is all that is used."""
-        return []
-
-    def store_string(self, string: str) -> None:
-        """Leave it to the daemon."""
-
-
-def _output() -> Vt100_Output | None:
-    """Return the terminal as prompt_toolkit writes to it: without asking for the cursor's position or ringing."""
-    if prompt.is_dumb():
-        return None
-    depth = ColorDepth.from_env()
-
-    def get_size() -> Size:
-        columns, rows = os.get_terminal_size(1)
-        return Size(rows=rows or 24, columns=columns or 80)
-
-    return Vt100_Output(
-        sys.stdout, get_size, term=os.environ["TERM"], default_color_depth=depth, enable_bell=False, enable_cpr=False
-    )
-
-
-def _style(highlight: str) -> Style:
-    """Return the style of suggestions; without colours they are underlined."""
-    with suppress(ValueError):
-        return Style.from_dict({"suggestion": "underline" if os.environ.get("NO_COLOR") else highlight})
-    raise ConfigError(
-        f"shell.highlight = {highlight!r} is not a style; write for example 'ansibrightblack' or '#808080'"
-    )
 
 
 def _withheld(kinds: list[str]) -> str:

@@ -7,7 +7,7 @@ second key, handled only when the shell is back in its line editor, makes it rep
 the terminal is taken back. So the kernel itself delivers Ctrl-C, Ctrl-Z and window sizes to commands, and keys that no
 command has read stay in the terminal's queue for the next prompt.
 
-`Process` knows this protocol; `Bash` knows bash. Linux (pidfd, prctl).
+`Process` knows this protocol; `typeahead.shell.process.bash` and `.zsh` know their shells. Linux (pidfd, prctl).
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from typeahead import config
-from typeahead.errors import ShellError
 from typeahead.shell.names import Names
 from typeahead.shell.names import read as read_names
 from typeahead.shell.terminal import Terminal
@@ -58,7 +57,7 @@ class Process:
     terminal : Terminal
         The user's.
     program : str
-        Name or path of the shell.
+        Path of the shell.
     cwd : str
         Its directory at start.
     private : bool
@@ -84,7 +83,7 @@ class Process:
     def __init__(self, terminal: Terminal, program: str, cwd: str, private: bool = False) -> None:
         self.terminal = terminal
         self.private = private
-        self.program = _find(program)
+        self.program = program
         self.status, self.cwd = 0, cwd
         self.initialised = self.ready = False
         self.names: Names | None = None
@@ -331,38 +330,6 @@ class Process:
             fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("4H", size.lines, size.columns, 0, 0))
             if self.ready:
                 os.kill(self.pid, signal.SIGWINCH)
-
-
-class Bash(Process):
-    """bash, with its start-up file beside this module."""
-
-    def _arguments(self) -> list[str]:
-        return ["bash", "--rcfile", str(Path(__file__).with_name("rc.bash")), "-i"]
-
-    def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ, __TA_DIR=str(self._folder), __TA_TTY=self.terminal.path, INPUTRC="/dev/null")
-        if self.private:
-            environment["__TA_PRIVATE"] = "1"
-        if "INPUTRC" in os.environ:
-            environment["__TA_INPUTRC"] = os.environ["INPUTRC"]
-        return environment
-
-    def _leave_now(self, line: str) -> str:
-        return f"builtin jobs &>/dev/null; {line}"
-
-
-def _find(program: str) -> str:
-    """Return the path of a program.
-
-    Raises
-    ------
-    ShellError
-        There is none, or it cannot be run.
-    """
-    path = shutil.which(os.path.expanduser(program))
-    if path is None:
-        raise ShellError(f"{program}: no such program to run underneath; install bash, or name one: --bash PROGRAM")
-    return path
 
 
 def _sweep(runtime: Path) -> None:
