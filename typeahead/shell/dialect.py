@@ -1,8 +1,8 @@
-"""The protocol's plain dialect, for shells that cannot read JSON. Standard library only.
+r"""The protocol's plain dialect, for shells that cannot read JSON. Standard library only.
 
 On the daemon's one socket a message that begins with a small letter instead of "{" is in this dialect, and so are the
 replies to it, and what is told unasked from then on. A message is one line, its fields are separated by tabs, and in a
-field a backslash, tab, newline and carriage return are written ``\\\\ \\t \\n \\r``. UTF-8; other bytes, as in odd
+field a backslash, tab, newline and carriage return are written ``\\ \t \n \r``. UTF-8; other bytes, as in odd
 names of folders, go through as they are. An empty field is one that is not told.
 
 ========================================================== =============================================================
@@ -74,7 +74,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def decode(line: bytes) -> Message:
-    r"""Return the message in a line as the protocol has it: ``suggest\t7\t1\t/tmp\tgit`` with a prefix, a cwd and so on.
+    r"""Return the message in a line as the protocol has it: of ``suggest\t7\t1\t/tmp\tgit`` an op, an id, a prefix...
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _identifier(field: str) -> int | str | None:
 
 
 def _number(field: str) -> float | None:
-    return float(field) if field else None
+    return float(field.replace(",", ".")) if field else None  # some shells write numbers as the user's language does
 
 
 def _suggest(fields: list[str]) -> Message:
@@ -114,7 +114,7 @@ def _record(fields: list[str]) -> Message:
 
 
 def _environ(fields: list[str]) -> Message:
-    pairs = (field.partition("=") for field in fields)
+    pairs = (field.partition("=") for field in fields if field)
     return {"op": "names", "environ": {name: value for name, _, value in pairs}}
 
 
@@ -132,9 +132,9 @@ def encode(message: Message) -> bytes:
     """Return what the daemon says, in the dialect."""
     op = str(message.get("op"))
     message_id = "" if message.get("id") is None else str(message["id"])
-    if message.get("error") is not None or message.get("problem") and op in ("record", "forget"):
+    if message.get("error") is not None or (message.get("problem") and op in ("record", "forget")):
         return join_fields(["error", message_id, str(message.get("error") or message["problem"])])
-    fields = [op, message_id]
+    fields = [op, message_id] if message_id else [op]
     if op == "hello":
         fields = [op, str(message["version"]), str(message["state"])]
     elif op == "suggest":
