@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -102,28 +103,33 @@ def best(found, count, least):
     return [item for item in ranked if item[1] >= math.log(least)][:count]
 
 
-def repeats(occasions, past, cwd):
+def repeats(occasions, past, cwd, after_failure=None, repository=None):
     """What `typeahead.text.recall` weighs: P(the next line is a repeat), {line: P(it is this one | a repeat)}.
 
-    ``occasions``: (line, directory, lines before it, newest first) of every run, oldest first.
+    ``occasions``: (line, directory, lines before it, newest first, whether the newest of these had failed) of every
+    run, oldest first.
     """
 
     def first_word(lines):
         return lines[0].split(" ")[0] if lines else None
 
     weights = {}
-    for age, (line, where, before) in enumerate(reversed(occasions), start=1):
+    for age, (line, where, before, failed) in enumerate(reversed(occasions), start=1):
         weight = age**-recall._AGE_EXPONENT
         if before[:1] == list(past[:1]):
             weight *= recall._SAME_PREVIOUS
             if before[1:2] == list(past[1:2]):
                 weight *= recall._SAME_TWO
+            if {failed, after_failure} == {False, True}:
+                weight *= recall._OTHER_OUTCOME
         elif first_word(before) == first_word(past):
             weight *= recall._SAME_COMMAND
         if cwd is not None and where == cwd:
             weight *= recall._SAME_DIRECTORY
+        elif None not in (cwd, where, repository) and Path(where).is_relative_to(repository):
+            weight *= recall._SAME_REPOSITORY
         weights[line] = weights.get(line, 0.0) + weight
-    lines = [line for line, _, _ in occasions]
+    lines = [line for line, *_ in occasions]
     seen = len(lines) - len(set(lines))
     total = sum(weights.values())
     return (1 + seen) / (3 + len(lines)) if lines else 0.0, {line: weights[line] / total for line in weights}

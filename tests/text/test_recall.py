@@ -38,23 +38,30 @@ def test_the_probability_of_a_prefix_is_the_sum_over_the_lines_that_start_with_i
 RUNS = st.lists(
     st.tuples(
         st.sampled_from(["ls", "ls -l", "make", "make a", "cd /a"]),
-        st.sampled_from([None, "/a", "/b"]),
+        st.sampled_from([None, "/a", "/a/c", "/ab", "/b"]),
         st.sampled_from(["one", "two"]),
+        st.sampled_from([None, False, True]),
     ),
     max_size=25,
 )
 
 
-@given(runs=RUNS, cwd=st.sampled_from([None, "/a", "/new"]), past=st.lists(st.sampled_from(["ls", "make", "x"])))
-def test_weighing_equals_its_plain_twin(runs, cwd, past):
+@given(
+    runs=RUNS,
+    cwd=st.sampled_from([None, "/a", "/new"]),
+    past=st.lists(st.sampled_from(["ls", "make", "x"])),
+    after_failure=st.sampled_from([None, False, True]),
+    repository=st.sampled_from([None, "/", "/a"]),
+)
+def test_weighing_equals_its_plain_twin(runs, cwd, past, after_failure, repository):
     recall, sessions, occasions = Recall(), {}, []
-    for line, where, session in runs:
+    for line, where, session, failed in runs:
         before = sessions.get(session, [])
-        recall.add(line, where, before)
-        occasions.append((line, where, list(before[:2])))
+        recall.add(line, where, before, failed)
+        occasions.append((line, where, list(before[:2]), failed))
         sessions[session] = [line, *before]
-    got = recall.weigh(past, cwd)
-    probability_of_any, expected = repeats(occasions, past, cwd)
+    got = recall.weigh(past, cwd, after_failure, repository)
+    probability_of_any, expected = repeats(occasions, past, cwd, after_failure, repository)
     assert got.probability_of_any == pytest.approx(probability_of_any)
     assert {line: got.probability_of_line(line) for line in expected} == pytest.approx(expected)
     assert got.probability("") == pytest.approx(1.0 if runs else 0.0)
@@ -99,6 +106,24 @@ def test_what_ran_in_this_directory_counts_more():
     assert here.probability("make here") > there.probability("make here") > 0
 
 
+def test_what_ran_elsewhere_in_the_repository_counts_more_than_what_ran_outside():
+    recall = Recall()
+    for line, cwd in (("make in", "/home/me/project/src"), ("make out", "/home/me/projects"), ("ls", "/tmp")):
+        recall.add(line, cwd)
+    assert recall.weigh((), "/home/me/project").likeliest("make", 2) == ["make out", "make in"]
+    inside = recall.weigh((), "/home/me/project", repository="/home/me/project")
+    assert inside.likeliest("make", 2) == ["make in", "make out"]
+
+
+def test_after_a_failure_what_followed_failures_counts_more():
+    recall = Recall()
+    for line, failed in (("vim main.c", True), ("make install", False), ("make install", False)):
+        recall.add("make", None, [])
+        recall.add(line, None, ["make"], failed)
+    assert recall.weigh(["make"], after_failure=True).likeliest("", 1) == ["vim main.c"]
+    assert recall.weigh(["make"], after_failure=False).likeliest("", 1) == ["make install"]
+
+
 def test_a_line_of_another_session_counts_with_its_own_past():
     recall = Recall()
     recall.add("cd src", None, [])
@@ -122,7 +147,8 @@ def test_a_line_named_like_a_directory_or_a_command_is_not_taken_for_it():
     assert past.probability("/") + past.probability("m") == pytest.approx(1.0)
     assert past.likeliest("", 2) == ["/tmp", "make"]
     # "make", the first word of a line before, is not the line "make".
-    _, expected = repeats([("/tmp", "/tmp", ["make all"]), ("make", "/tmp", ["/tmp"])], ["make"], None)
+    runs = [("/tmp", "/tmp", ["make all"], None), ("make", "/tmp", ["/tmp"], None)]
+    _, expected = repeats(runs, ["make"], None)
     got = recall.weigh(["make"])
     assert {line: got.probability_of_line(line) for line in expected} == pytest.approx(expected)
 
@@ -150,14 +176,14 @@ def test_only_the_newest_runs_are_remembered_each_with_its_occasion():
     recall, occasions = Recall(max_runs=6), []
     past = []
     for number in range(100):
-        run = f"line {number % 5}", f"/{number % 3}", past[:2]
+        run = f"line {number % 5}", f"/{number % 3}", past[:2], (None, False, True)[number % 3]
         recall.add(*run)
         occasions.append(run)
         past = [run[0], *past]
     for before, cwd in (([], None), (past, "/1"), (["line 3"], "/2"), (["line 3", "line 2"], "/gone")):
-        got = recall.weigh(before, cwd)
+        got = recall.weigh(before, cwd, True)
         kept = 6 + (100 - 12) % 6  # at 12 runs 6 are let go
-        _, expected = repeats(occasions[-kept:], before, cwd)
+        _, expected = repeats(occasions[-kept:], before, cwd, True)
         assert {line: got.probability_of_line(line) for line in expected} == pytest.approx(expected)
         assert set(got.likeliest("", 99)) == set(expected)
         assert got.probability_of_any == pytest.approx((1 + 95) / (3 + 100))  # counted over all runs

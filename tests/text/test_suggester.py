@@ -410,6 +410,31 @@ class Around:
     def prepare(self, cwd):
         self.asked.append(("prepare", cwd))
 
+    def repository(self, cwd):
+        return "/project" if (cwd or "").startswith("/project") else None
+
+
+def test_lines_of_the_same_repository_are_likelier_there():
+    one, _ = suggester({}, surroundings=Around())
+    for command, cwd in (("make in", "/project/src"), ("make out", "/elsewhere"), ("ls", "/elsewhere")):
+        one.record(command, cwd)
+    inside, outside = (
+        {reason.text: reason.features["history"] for reason in one.why("make ", cwd)} for cwd in ("/project", "/new")
+    )
+    assert inside["make in"] > outside["make in"]
+    assert inside["make out"] < outside["make out"]
+
+
+def test_what_followed_a_failure_is_likelier_after_a_failure():
+    one, _ = suggester({})
+    for command, status in (("make", 2), ("vim x", 0), ("make", 0), ("make install", 0), ("make", 2)):
+        one.record(command, "/project", status)
+    after_failure = {reason.text: reason.features.get("history", 0.0) for reason in one.why("", "/project")}
+    one.record("make", "/project", 0)
+    after_success = {reason.text: reason.features.get("history", 0.0) for reason in one.why("", "/project")}
+    assert after_failure["vim x"] > after_success["vim x"]
+    assert after_failure["make install"] < after_success["make install"]
+
 
 def test_what_lies_around_is_suggested_and_named():
     around = Around(["src/", "tests/"])

@@ -41,7 +41,7 @@ _MAX_WORSE = 0.05  # nats a byte by which lines left out may be predicted worse 
 _MAX_RECENT = 2000  # lines that replay is drawn from
 _MAX_SESSIONS = 64  # whose last lines are known
 
-_SAYS_NOTHING = {None, 0, 130, 148}  # exit statuses of a command that worked, or was stopped by Ctrl-C or Ctrl-Z
+_STOPPED = (130, 148)  # exit statuses of a command that was ended by Ctrl-C, stopped by Ctrl-Z
 
 # What the general lane and the guard read: common lines of no one in particular.
 _GENERAL = b"""
@@ -271,7 +271,7 @@ class _Learnt:
         self.num_events = self.num_undone = 0
         self.failed: set[str] = set()
         self._worked: set[str] = set()
-        self._pasts: OrderedDict[str, deque[str]] = OrderedDict()
+        self._pasts: OrderedDict[str, deque[tuple[str, int | None]]] = OrderedDict()  # lines and their statuses
         self._recent: deque[bytes] = deque(maxlen=_MAX_RECENT)
         self._trainer = _Trainer(model.network) if adapt else None
 
@@ -300,20 +300,20 @@ class _Learnt:
         line = text.encode("utf-8", "surrogateescape")
         if not line or len(line) > MAX_LINE_BYTES or NEWLINE in line:
             return None
-        if event.status not in _SAYS_NOTHING and text not in self._worked:
+        if has_failed(event.status) and text not in self._worked:
             self.failed.add(text)  # a line that never worked is no example, but what follows it may be
-            self._past(event.session).appendleft(text)
+            self._past(event.session).appendleft((text, event.status))
             return None
         self.failed.discard(text)
         self._worked.add(text)
         self.num_events += 1
         self._recent.append(line)
         past = self._past(event.session)
+        lines = [one for one, _ in past]
         if text.isprintable():
-            self.recall.add(text, event.cwd, past)
-        before = [one.encode("utf-8", "surrogateescape") for one in past]
-        past.appendleft(text)
-        return line, before
+            self.recall.add(text, event.cwd, lines, has_failed(past[0][1]) if past else None)
+        past.appendleft((text, event.status))
+        return line, [one.encode("utf-8", "surrogateescape") for one in lines]
 
     def state(self) -> dict[str, Array]:
         """Return what `restore` needs beside the events."""
@@ -335,13 +335,18 @@ class _Learnt:
             self._trainer.restore(arrays)
             self.network = self._trainer.snapshot()
 
-    def _past(self, session: str) -> deque[str]:
-        """Return the session's last lines, newest first."""
+    def _past(self, session: str) -> deque[tuple[str, int | None]]:
+        """Return the session's last lines and how they ended, newest first."""
         past = self._pasts.pop(session, None) or deque(maxlen=NUM_PAST)
         self._pasts[session] = past
         if len(self._pasts) > _MAX_SESSIONS:
             self._pasts.popitem(last=False)
         return past
+
+
+def has_failed(exit_status: int | None) -> bool | None:
+    """Return whether a command failed; ``None`` where its status does not tell."""
+    return None if exit_status is None or exit_status in _STOPPED else exit_status != 0
 
 
 class _Trainer:

@@ -42,6 +42,7 @@ class Surroundings(Protocol):
     def words(self, line: str, cwd: str | None, limit: int = 50) -> Sequence[Word]: ...  # noqa: D102
     def expire(self) -> None: ...  # noqa: D102
     def prepare(self, cwd: str | None) -> None: ...  # noqa: D102
+    def repository(self, cwd: str | None) -> str | None: ...  # noqa: D102
     def are_valid(self, lines: Iterable[str], cwd: str | None, prefix: str = "") -> Sequence[bool]: ...  # noqa: D102
 
 

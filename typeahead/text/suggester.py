@@ -20,7 +20,7 @@ from typeahead import config, secrets
 from typeahead.errors import ConfigError, HistoryError
 from typeahead.history import Event
 from typeahead.rnn.mixing import ContextMixer
-from typeahead.text.adapt import UserModel
+from typeahead.text.adapt import UserModel, has_failed
 from typeahead.text.candidates import Sources, Surroundings
 from typeahead.text.language_model import MAX_LINE_BYTES, Context, LanguageModel
 from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word
@@ -141,6 +141,7 @@ class Suggester:
         self._confidence = Confidence()
         self._hidden: set[str] = set()  # lines that the user does not want to see again
         self._past: list[str] = []
+        self._after_failure: bool | None = None  # whether the newest of them has failed
         self._cwd: str | None = None
         self._ids = count(1)
         self._events: list[Event] = []  # kept only by a user of its own, for `forget`
@@ -222,7 +223,7 @@ class Suggester:
             event = Event(next(self._ids), line, cwd, exit_status, "", "", started, None)
             self._events.append(event)
             self._user.learn(event)
-        self._past = [line, *self._past[:1]]
+        self._past, self._after_failure = [line, *self._past[:1]], has_failed(exit_status)
         self._context.use(self._user.network, self._mixer)
         self._context.advance(line.encode("utf-8", "surrogateescape"))
         self._start_line()
@@ -283,7 +284,7 @@ class Suggester:
         """Return the context after ``lines``, oldest first, at the start of a line."""
         context = Context(self._user.network, self._mixer)
         context.replay(line.encode("utf-8", "surrogateescape") for line in lines)
-        self._past = lines[:-3:-1]
+        self._past, self._after_failure = lines[:-3:-1], None
         self._start_line()
         return context
 
@@ -295,7 +296,9 @@ class Suggester:
     def _weigh(self) -> None:
         """Weigh the past lines for the present occasion."""
         self._version = self._user.version
-        self._sources.start_line(self._user.recall.weigh(self._past, self._cwd), self._cwd)
+        repository = self._surroundings.repository(self._cwd) if self._surroundings is not None else None
+        repeats = self._user.recall.weigh(self._past, self._cwd, self._after_failure, repository)
+        self._sources.start_line(repeats, self._cwd)
 
     def _judge(self, line: str) -> None:
         """Learn what became of this line's suggestions, now that it is known."""

@@ -57,6 +57,13 @@ def offered(surroundings: Surroundings, line: str, folder: Path) -> list[tuple[s
     return words
 
 
+def test_a_directory_knows_the_repository_that_it_lies_in(repository: Path, surroundings: Surroundings) -> None:
+    (repository / "deep" / "er").mkdir(parents=True)
+    assert surroundings.repository(str(repository / "deep" / "er")) == str(repository)
+    assert surroundings.repository(str(repository.parent)) is None
+    assert surroundings.repository(None) is None
+
+
 def test_the_names_equal_those_that_git_lists(repository: Path) -> None:
     found = read_repository(FileSystem(), str(repository), None).value
 

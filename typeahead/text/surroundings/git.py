@@ -25,6 +25,7 @@ _SAFE_NAME = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]+")  # git-check-ref-format(1
 class Repository:
     """The names in a repository; branches and remote branches with the one changed last first."""
 
+    top: str  # the directory that holds ".git"
     head: str  # the branch checked out, "" when there is none
     branches: list[str]
     remote_branches: list[str]  # origin/main
@@ -44,7 +45,8 @@ def read_repository(file_system: FileSystem, path: str, old: Extract[Repository]
 
 
 def _repository(file_system: FileSystem, path: str) -> Repository:
-    common_dir = git_dir = _git_dir(file_system, path)
+    top, git_dir = _git_dir(file_system, path)
+    common_dir = git_dir
     if (line := _first_line(file_system, os.path.join(git_dir, "commondir"))) is not None:
         common_dir = os.path.normpath(os.path.join(git_dir, line))
     times = dict.fromkeys(_packed(file_system, os.path.join(common_dir, "packed-refs")), 0.0)
@@ -54,6 +56,7 @@ def _repository(file_system: FileSystem, path: str) -> Repository:
             break
     head = _first_line(file_system, os.path.join(git_dir, "HEAD")) or ""
     return Repository(
+        top,
         head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else "",
         _newest_first(times, "refs/heads/"),
         [name for name in _newest_first(times, "refs/remotes/") if not name.endswith("/HEAD")],
@@ -62,16 +65,18 @@ def _repository(file_system: FileSystem, path: str) -> Repository:
     )
 
 
-def _git_dir(file_system: FileSystem, path: str) -> str:
+def _git_dir(file_system: FileSystem, path: str) -> tuple[str, str]:
+    """Return the top directory of the repository and where git keeps what is its own."""
     found = nearest(file_system, path, ".git")
     if found is None:
         raise FileNotFoundError(path)
     if stat.S_ISDIR(file_system.stat(found).st_mode):
-        return found
+        return os.path.dirname(found), found
     line = _first_line(file_system, found)
     if line is None or not line.startswith("gitdir:"):
         raise FileNotFoundError(found)
-    return os.path.normpath(os.path.join(os.path.dirname(found), line.removeprefix("gitdir:").strip()))
+    top = os.path.dirname(found)
+    return top, os.path.normpath(os.path.join(top, line.removeprefix("gitdir:").strip()))
 
 
 def _first_line(file_system: FileSystem, path: str) -> str | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from typeahead.text.surroundings import git
 from typeahead.text.surroundings.command_line import parse_innermost
 from typeahead.text.surroundings.completion import Completion, Word
 from typeahead.text.surroundings.disk import Disk, Glance
@@ -65,6 +66,14 @@ class Surroundings:
             glance.at(read_executables, directory, place=directory)
         if cwd is not None and cwd.startswith("/"):
             glance.at(read_listing, cwd, place=cwd)
+            glance.at(git.read_repository, cwd, place=cwd)
+
+    def repository(self, cwd: str | None) -> str | None:
+        """Return the top directory of the git repository that ``cwd`` lies in; ``None``: in none, or not yet known."""
+        if cwd is None or not cwd.startswith("/"):
+            return None
+        known = Glance(self.disk, time.monotonic() + self.budget_ms / 1000).at(git.read_repository, cwd, place=cwd)
+        return None if known.value is None else known.value.value.top
 
     def words(self, line: str, cwd: str | None, limit: int = 50) -> list[Word]:
         """Return what may complete the word at the end of ``line``, the more plausible first.
