@@ -66,6 +66,10 @@ class FakeSuggester:
     def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None:
         self.lines.append(f"{command}={status}")
 
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> list[float]:
+        """Expect the lines with "likely" in them, and no others."""
+        return [-1.0 if "likely" in line else -100.0 for line in lines]
+
     def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> list[FakeReason]:
         one = FakeReason(f"{prefix}!", "history", 0.5, 3.0, {"age": 2.0, "odd": math.inf}, True, "")
         other = FakeReason(f"{prefix}\x1b[2J", "model", 0.25, math.nan, {}, False, "holds a control character")

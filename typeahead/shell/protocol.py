@@ -18,6 +18,10 @@ record   command, cwd, status, started, duration_s,   stored, secrets: the kinds
          accepted_characters, latencies_ms}
 why      prefix, cwd, n, wait                         prefix, state, reasons [{text, source, probability, worth,
                                                       features {name: number}, shown, rejected}]
+search   text, cwd, scope, failed, limit              text, complete, matches [{text, status, cwd, started, duration_s,
+                                                      runs}], distinct lines, the best first; null as for suggest.
+                                                      ``scope``: all, directory (run in cwd) or session; ``failed``:
+                                                      true or false for runs that did or did not
 forget   pattern, last, since or exact                forgotten: lines removed; commands: distinct ones among them
 status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
 stats                                                 version, state, learnt, learning, questions, latency_ms
@@ -182,6 +186,28 @@ def surroundings_fields(message: Message) -> tuple[list[str] | None, dict[str, s
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME
+
+
+SCOPES = ("all", "directory", "session")
+MAX_MATCHES = 200
+
+
+def search_fields(message: Message) -> Message:
+    """Return what a search is for: text, cwd, scope, failed and limit."""
+    fields: Message = {
+        "text": text_field(message, "text", MAX_PREFIX),
+        "cwd": text_field(message, "cwd", MAX_PREFIX, default=None),
+        "scope": text_field(message, "scope", MAX_NAME, default="all"),
+        "failed": message.get("failed"),
+        "limit": message.get("limit", 50),
+    }
+    if fields["scope"] not in SCOPES or (fields["scope"] == "directory" and fields["cwd"] is None):
+        raise MalformedError(f"scope must be one of {', '.join(SCOPES)}, and directory needs cwd")
+    if type(fields["failed"]) not in (bool, type(None)):
+        raise MalformedError("failed must be true, false or null")
+    if type(fields["limit"]) is not int or not 1 <= fields["limit"] <= MAX_MATCHES:
+        raise MalformedError(f"limit must be a whole number from 1 to {MAX_MATCHES}")
+    return fields
 
 
 def forget_fields(message: Message) -> Message:

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from pathlib import Path
 from typeahead import __version__, secrets
 from typeahead.shell import dialect
 from typeahead.shell.connections import Connection, Connections
-from typeahead.shell.figures import quantiles
+from typeahead.shell.figures import memory_bytes, quantiles
+from typeahead.shell.finder import Finder, Findings, Search
 from typeahead.shell.learner import Forgetting, Forgotten, Learner
 from typeahead.shell.protocol import (
     MAX_PREFIX,
@@ -32,11 +33,13 @@ from typeahead.shell.protocol import (
     is_private,
     is_safe,
     line_fields,
+    search_fields,
     surroundings_fields,
     text_field,
 )
+from typeahead.shell.runs import Scope
 from typeahead.shell.store import BUSY_RETRY_S, Store
-from typeahead.shell.worker import Answer, Load, Question, Reason, Worker, log_error
+from typeahead.shell.worker import Answer, Load, Question, Worker, log_error, row_of
 
 MAX_SESSIONS = 64  # kept, the least recently used of those nobody is connected to go first
 MAX_SUGGESTIONS = 50
@@ -95,6 +98,7 @@ class Server:
             "names": self._names,
             "suggest": self._suggest,
             "why": self._why,
+            "search": self._search,
             "record": self._record,
             "forget": self._forget,
             "status": self._status,
@@ -104,6 +108,7 @@ class Server:
         }
         self._connections = Connections(listener, self._handle, lambda connection: self._bind(connection, ""))
         self._learner = Learner(store.path, self.wake)
+        self._finder = Finder(store.path, self.wake)
         self._worker = Worker(load, self.wake, self._learner.teach)
         self._told = self._worker.state
 
@@ -120,6 +125,7 @@ class Server:
         """Serve; return whether the other threads have ended too."""
         self._worker.start()
         self._learner.start()
+        self._finder.start()
         try:
             while self.stopping is None:
                 self._connections.work(BUSY_RETRY_S if self._store.num_waiting else min(_CHECK_S, self._idle_s))
@@ -139,6 +145,7 @@ class Server:
         self._connections.stop_listening()
         ended = self._worker.stop(timeout_s=0.5)
         ended = self._learner.stop(timeout_s=1.0) and ended
+        ended = self._finder.stop(timeout_s=0.5) and ended
         self._store.close()
         self._connections.close()  # last: who asked us to stop waits for it
         return ended
@@ -262,6 +269,12 @@ class Server:
         name = self._session(connection, message)
         return Question((connection, message.get("id")), message.get("id"), name, prefix, cwd, n, why)
 
+    def _search(self, connection: Connection, message: Message) -> None:
+        fields = search_fields(message)
+        name, scope, cwd = self._session(connection, message), fields["scope"], fields["cwd"]
+        chosen = Scope(cwd if scope == "directory" else None, name if scope == "session" else None, fields["failed"])
+        self._finder.ask(Search((connection, message.get("id")), name, fields["text"], cwd, chosen, fields["limit"]))
+
     def _ask(self, question: Question, wait: bool) -> Message | None:
         """Hand a question to the model; where it is not there (nor waited for), the history answers."""
         if self._worker.state == "warm" or (wait and self._worker.state == "loading"):
@@ -315,7 +328,7 @@ class Server:
             "state": self._worker.state,
             "problem": self._worker.problem or self._store.problem or self._learner.problem,
             "load_s": self._worker.load_s,
-            "memory_bytes": _memory_bytes(),
+            "memory_bytes": memory_bytes(),
             "sessions": len(self._sessions),
             "connections": len(self._connections) - 1,  # but for the one that asks
             "learnt": self._learner.learnt,
@@ -341,8 +354,25 @@ class Server:
 
     # What the other threads have done
 
+    def _send_findings(self) -> None:
+        """Have what was found weighed by the model, if that is there, and send the rest as it is."""
+        for found in self._finder.collect():
+            if found.to_rank and self._worker.state == "warm":
+                search = found.search
+                self._worker.ask(Question(found, None, search.session, "", search.cwd, 1, weigh=found.to_rank))
+            else:
+                self._send_found(found)
+
+    def _send_found(self, found: Findings, log_probs: Sequence[float] | None = None) -> None:
+        connection, search_id = found.search.asker
+        self._connections.send(connection, {"op": "search", "id": search_id, **found.reply(log_probs)})
+
     def _send_answers(self) -> None:
+        self._send_findings()
         for answer in self._worker.collect():
+            if isinstance(answer.question.asker, Findings):
+                self._send_found(answer.question.asker, answer.log_probs)
+                continue
             connection, question_id = answer.question.asker
             op = "why" if answer.question.why else "suggest"
             self._connections.send(connection, {"op": op, "id": question_id, **self._completed(answer)})
@@ -360,7 +390,7 @@ class Server:
             return self._without_model(question)
         reply = {"prefix": question.prefix, "state": "warm"}
         if question.why:
-            return reply | {"reasons": [_row(reason) for reason in answer.reasons]}
+            return reply | {"reasons": [row_of(reason) for reason in answer.reasons]}
         self._num_questions += 1
         self._latencies_ms.append(round(1000 * (time.monotonic() - question.asked), 3))
         suggestions = [
@@ -392,23 +422,6 @@ def _without_secrets(line: Message) -> tuple[Message, list[str]]:
     return {**line, "command": command}, kinds
 
 
-def _row(reason: Reason) -> Message:
-    """Return a reason as it is sent; what is not finite has no number in JSON."""
-    numbers = {"probability": reason.probability, "worth": reason.worth}
-    return {
-        "text": reason.text,
-        "source": reason.source,
-        **{name: _finite(value) for name, value in numbers.items()},
-        "features": {name: _finite(value) for name, value in reason.features.items()},
-        "shown": bool(reason.shown),
-        "rejected": reason.rejected,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
 def _summary(outcome: Forgotten) -> Message:
     reply: Message = {"forgotten": len(outcome.commands), "commands": len(set(outcome.commands))}
     return reply | ({"problem": outcome.problem} if outcome.problem else {})
@@ -429,16 +442,3 @@ def _version_of(weights: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_mtime_ns, info.st_size
-
-
-def _memory_bytes() -> int:
-    """Return the resident memory of this process (where the system does not tell: its peak)."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-        import sys
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024

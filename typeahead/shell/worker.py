@@ -8,6 +8,7 @@ woken for them.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import traceback
@@ -62,6 +63,7 @@ class Suggester(Protocol):
     def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> Sequence[Completion]: ...  # noqa: D102
     def record(self, command: str, cwd: str | None = None, exit_status: int | None = 0) -> None: ...  # noqa: D102
     def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> Sequence[Reason]: ...  # noqa: D102
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> Sequence[float]: ...  # noqa: D102
 
 
 class Model(Protocol):
@@ -93,7 +95,10 @@ class Surroundings:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One request for suggestions, or for the reasons of them; ``asker`` is the loop's own note of whom to answer."""
+    """One request for suggestions, for the reasons of them, or to weigh lines.
+
+    ``asker`` is the loop's own note of whom to answer.
+    """
 
     asker: Any
     id: Any
@@ -102,6 +107,7 @@ class Question:
     cwd: str | None
     n: int
     why: bool = False
+    weigh: tuple[str, ...] = ()  # how likely is each of these as the session's next line?
     asked: float = field(default_factory=time.monotonic)
 
 
@@ -112,6 +118,7 @@ class Answer:
     question: Question
     completions: Sequence[Completion] | None
     reasons: Sequence[Reason] = ()
+    log_probs: Sequence[float] | None = None  # where lines were to be weighed and that could be done
 
 
 class Worker:
@@ -207,9 +214,13 @@ class Worker:
 
     def ask(self, question: Question) -> None:
         """Ask for suggestions; those not begun that this session asked for before are handed back undone."""
+
+        def kind(one: Question) -> tuple[str, bool, bool]:
+            return one.session, one.why, bool(one.weigh)
+
         with self._changed:
             for order in list(self._orders):
-                if isinstance(order, Question) and (order.session, order.why) == (question.session, question.why):
+                if isinstance(order, Question) and kind(order) == kind(question):
                     self._orders.remove(order)
                     self._answers.append(Answer(order, None))
             self._orders.append(question)
@@ -283,6 +294,8 @@ class Worker:
             return Answer(question, [])
         try:
             suggester = self._suggester(question.session)
+            if question.weigh:
+                return Answer(question, [], log_probs=suggester.log_probs(question.weigh, question.cwd))
             if question.why:
                 return Answer(question, [], suggester.why(question.prefix, question.cwd, question.n))
             return Answer(question, suggester.suggest(question.prefix, question.cwd, question.n))
@@ -303,6 +316,23 @@ class Worker:
             if (known := self._surroundings.get(session)) is not None:
                 self._model.surround(suggester, known.names, known.environ)
         return self._suggesters[session]
+
+
+def row_of(reason: Reason) -> Message:
+    """Return a reason as it is sent; what is not finite has no number in JSON."""
+    numbers = {"probability": reason.probability, "worth": reason.worth}
+    return {
+        "text": reason.text,
+        "source": reason.source,
+        **{name: _finite(value) for name, value in numbers.items()},
+        "features": {name: _finite(value) for name, value in reason.features.items()},
+        "shown": bool(reason.shown),
+        "rejected": reason.rejected,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def log_error(what: str, error: BaseException) -> None:

@@ -23,6 +23,7 @@ from typeahead.config import TextConfig
 from typeahead.rnn.network import Network
 from typeahead.text.beam import BeamSearch, Hypothesis, cuts
 from typeahead.text.language_model import Context, Position
+from typeahead.text.likelihood import line_log_probs
 from typeahead.text.ranking import Candidate, next_word, word_starts
 from typeahead.text.recall import Repeats
 from typeahead.text.surroundings import last_word
@@ -107,6 +108,14 @@ class Sources:
         beam = BeamSearch(self._network, max(self._settings.beam_width, count), self._settings.max_length)
         ways = [*beam.words(position, count, _LEAST_ASKED_FOR), *beam.lines(position, count, _LEAST_ASKED_FOR)]
         return [Candidate(way.text, {"model": math.exp(way.log_prob)}, math.exp(way.log_prob)) for way in ways]
+
+    def log_probs(self, lines: Sequence[str], position: Position) -> list[float]:
+        """Return the log-probability of each whole line at ``position``, the start of a line."""
+        share = _MAX_SHARE if "model" in self._without else self._repeats.probability_of_any
+        weighed = line_log_probs([line.encode("utf-8", "surrogateescape") for line in lines], position)
+        past = [self._repeats.probability_of_line(line) for line in lines]
+        mixed = share * np.array(past) + (1 - share) * np.exp(weighed)
+        return [float(one) for one in np.log(np.maximum(mixed, 1e-300))]
 
     def find(self, prefix: str, position: Position) -> list[Candidate]:
         """Return every cut of every hypothesis and of the likeliest past lines, and the surroundings' words.

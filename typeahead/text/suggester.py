@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -22,7 +22,7 @@ from typeahead.history import Event
 from typeahead.rnn.mixing import ContextMixer
 from typeahead.text.adapt import UserModel, has_failed
 from typeahead.text.candidates import Sources, Surroundings
-from typeahead.text.language_model import MAX_LINE_BYTES, Context, LanguageModel
+from typeahead.text.language_model import MAX_LINE_BYTES, Context, LanguageModel, Position
 from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word
 from typeahead.text.safety import may_suggest
 
@@ -195,6 +195,10 @@ class Suggester:
             )
         return reasons
 
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> list[float]:
+        """Return the log-probability of each whole line as the next one to be run in ``cwd``."""
+        return self._sources.log_probs(lines, self._seek(b"", cwd))
+
     # What is told
 
     def record(
@@ -313,6 +317,10 @@ class Suggester:
     # Choice
 
     def _candidates(self, prefix: str, line: bytes, cwd: str | None) -> list[Candidate]:
+        return self._sources.find(prefix, self._seek(line, cwd))
+
+    def _seek(self, line: bytes, cwd: str | None) -> Position:
+        """Return the place after what is typed, weighed anew when the directory or what was learnt has changed."""
         if cwd != self._cwd:
             self._cwd = cwd
             self._start_line()
@@ -320,7 +328,7 @@ class Suggester:
             self._weigh()
             if not line:
                 self._context.renew(self._user.network, self._mixer)
-        return self._sources.find(prefix, self._context.seek(line, cwd))
+        return self._context.seek(line, cwd)
 
     def _grey(self, prefix: str, candidates: list[Candidate]) -> Candidate | None:
         """Return what to show: the suggestion that still agrees with the typing, grown if it can be, or a new one."""
