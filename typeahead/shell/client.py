@@ -12,6 +12,7 @@ For an event loop::
             reply.prefix, reply.suggestions[0].text, reply.suggestions[0].log_prob
     client.record("git commit", cwd, 0)     # a line has been run; kept and sent again until the daemon has stored it
     client.names(["ll", "gs"])              # the aliases, functions and builtins of the shell
+    client.search("gco", cwd)               # lines that match; client.on_found is called with them
     client.forget("git commit")             # never suggest this again; client.on_forgotten is called when that is done
     client.suggestions_from_history("git")  # without a daemon: read the store directly
     client.close()                          # stores what the daemon has not taken
@@ -40,25 +41,23 @@ from typeahead.shell.journal import Journal
 from typeahead.shell.launch import spawn_daemon
 from typeahead.shell.protocol import (
     MAX_LINE_BYTES,
-    MAX_NAME,
     MAX_PREFIX,
     Message,
     Suggestion,
     decode,
     encode,
+    fitting_names,
     is_private,
     is_safe,
     open_connection,
     request,
+    told_environ,
     use_fields,
 )
 
 __all__ = ["Client", "Reply", "Suggestion", "request", "spawn_daemon"]
 
 _HELLO_BYTES = 40 * 1024  # of the remembered lines, so that the greeting stays one message
-_ENVIRON_BYTES = 16 * 1024  # of that greeting
-_NAMES_BYTES = 60 * 1024  # of a shell's names, of which some have thousands
-_ENVIRON_VALUES = ("PATH", "HOME", "CDPATH")  # of other variables the daemon hears the name alone
 _RETRY_S = (0.02, 1.0)  # between attempts to connect: at first, at most
 _START_S = (0.5, 60.0)  # between attempts to start the daemon: at first, at most
 
@@ -105,6 +104,7 @@ class Client:
         self.on_connect: Callable[[int], object] | None = None
         self.on_disconnect: Callable[[int], object] | None = None
         self.on_forgotten: Callable[[int], object] | None = None  # with the number of commands; of other sessions too
+        self.on_found: Callable[[Message], object] | None = None  # with the answer to the newest search
         self._problem: str | None = None
         self.socket_path: Path | None = None
         try:
@@ -116,10 +116,12 @@ class Client:
         self._outbox = bytearray()  # bytes that must go out whole: a message begun is a message ended
         self._question: Message | None = None  # the newest one, until it is answered
         self._question_sent = False
+        self._search: Message | None = None  # likewise
+        self._search_sent = False
         self._next_id = time.time_ns() // 1_000_000  # above those of an earlier client of the same session
         self._journal = Journal(self.session)
         self._names: Message | None = None  # the newest, for a new daemon
-        self._environ = _told(os.environ if environ is None else environ)
+        self._environ = told_environ(os.environ if environ is None else environ)
         self._forgettings: list[Message] = []  # not answered yet
         self._num_forgettings_sent = 0
         self._next_connect = 0.0
@@ -205,6 +207,18 @@ class Client:
         self.tick()
         return question_id
 
+    def search(
+        self, text: str, cwd: str | None = None, scope: str = "all", failed: bool | None = None, limit: int = 50
+    ) -> int:
+        """Ask for past lines that match ``text``, see `protocol`; return the id of the question (0: too long)."""
+        if len(text) > MAX_PREFIX:
+            self._search = None
+            return 0
+        fields = {"text": text, "cwd": cwd, "scope": scope, "failed": failed, "limit": limit}
+        self._search, self._search_sent = {"op": "search", "id": self._new_id(), **fields}, False
+        self.tick()
+        return int(self._search["id"])
+
     def record(
         self,
         command: str,
@@ -231,8 +245,8 @@ class Client:
     def names(self, names: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
         """Tell what the shell knows now: its aliases, functions and builtins, and if it has changed, its variables."""
         if environ is not None:
-            self._environ = _told(environ)
-        message = {"op": "names", "id": None, "names": _fitting(names)}
+            self._environ = told_environ(environ)
+        message = {"op": "names", "id": None, "names": fitting_names(names)}
         self._names = message if environ is None else message | {"environ": self._environ}
         if self._socket is not None:
             self._outbox += encode(self._names)
@@ -294,6 +308,10 @@ class Client:
             self.state = message["state"]
         if op == "suggest":
             return self._reply(message)
+        if op in ("search", "error") and self._search is not None and message.get("id") == self._search["id"]:
+            self._search = None
+            if self.on_found is not None:
+                self.on_found(message)
         if op in ("record", "error"):
             self._journal.confirm(message.get("id"), stored=op == "record")
         if op in ("forget", "error"):
@@ -376,6 +394,9 @@ class Client:
                 elif self._question is not None and not self._question_sent:
                     self._outbox += encode(self._question)
                     self._question_sent = True
+                elif self._search is not None and not self._search_sent:
+                    self._outbox += encode(self._search)
+                    self._search_sent = True
                 else:
                     return
             try:
@@ -395,7 +416,7 @@ class Client:
         self._outbox.clear()
         self._journal.send_again()
         self._num_forgettings_sent = 0
-        self._question_sent = False
+        self._question_sent = self._search_sent = False
         self._next_connect = 0.0
         self.state = "offline"
 
@@ -414,27 +435,3 @@ class Client:
             for message in self._read():
                 self._take(message)
             time.sleep(0.001)
-
-
-def _told(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a daemon may know of a shell's variables: where to look for programs and folders, and names."""
-    told: dict[str, str] = {}
-    room = _ENVIRON_BYTES
-    for name in (*(name for name in _ENVIRON_VALUES if name in environ), *environ):
-        value = environ[name] if name in _ENVIRON_VALUES else ""
-        size = len(encode({name: value}))
-        if name not in told and 0 < len(name) <= MAX_NAME and size <= room:
-            told[name] = value
-            room -= size
-    return told
-
-
-def _fitting(names: Iterable[str]) -> list[str]:
-    """Return as many names as one message can hold."""
-    fitting, room = [], _NAMES_BYTES - _ENVIRON_BYTES
-    for name in names:
-        size = len(encode({"": name}))
-        if 0 < len(name) <= MAX_NAME and size <= room:
-            fitting.append(name)
-            room -= size
-    return fitting

@@ -42,6 +42,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,10 @@ from typeahead.errors import DaemonError
 MAX_LINE_BYTES = 64 * 1024  # of one message with its newline, either way
 MAX_PREFIX = 4096  # characters; nobody wants a longer line completed
 MAX_NAME = 255  # characters of an alias, a function or a variable
+
+ENVIRON_BYTES = 16 * 1024  # of a shell's variables in one message
+NAMES_BYTES = 60 * 1024  # of a shell's names, of which some have thousands
+ENVIRON_VALUES = ("PATH", "HOME", "CDPATH")  # of other variables the daemon hears the name alone
 
 Message = dict[str, Any]
 
@@ -224,6 +229,30 @@ def forget_fields(message: Message) -> Message:
     if len(given) != 1:
         raise MalformedError("forget needs one of pattern, last, since and exact")
     return given
+
+
+def told_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a daemon may know of a shell's variables: where to look for programs and folders, and names."""
+    told: dict[str, str] = {}
+    room = ENVIRON_BYTES
+    for name in (*(name for name in ENVIRON_VALUES if name in environ), *environ):
+        value = environ[name] if name in ENVIRON_VALUES else ""
+        size = len(encode({name: value}))
+        if name not in told and 0 < len(name) <= MAX_NAME and size <= room:
+            told[name] = value
+            room -= size
+    return told
+
+
+def fitting_names(names: Iterable[str]) -> list[str]:
+    """Return as many names as one message can hold."""
+    fitting, room = [], NAMES_BYTES - ENVIRON_BYTES
+    for name in names:
+        size = len(encode({"": name}))
+        if 0 < len(name) <= MAX_NAME and size <= room:
+            fitting.append(name)
+            room -= size
+    return fitting
 
 
 def peer_uid(connection: socket.socket) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from typeahead.shell.search import Found, Index
@@ -55,6 +56,29 @@ class Match(NamedTuple):
     started: float
     duration_s: float | None
     runs: int
+
+
+def read_matches(rows: object) -> list[Match] | None:
+    """Return the matches in a daemon's answer; ``None`` where there is no list of them."""
+    if not isinstance(rows, list):
+        return None
+    matches = []
+    for row in rows:
+        with suppress(KeyError, TypeError, ValueError):
+            cwd, status, duration_s = row["cwd"], row["status"], row["duration_s"]
+            started, runs = float(row["started"]), int(row["runs"])
+            if all(isinstance(text, str) for text in (row["text"], cwd or "")):
+                matches.append(
+                    Match(
+                        row["text"],
+                        None if status is None else int(status),
+                        cwd,
+                        started,
+                        None if duration_s is None else float(duration_s),
+                        runs,
+                    )
+                )
+    return matches
 
 
 class Runs:
