@@ -46,6 +46,7 @@ DOORS = {
     "sounddevice": ["voice.audio"],
     "platformdirs": ["config"],
     "prompt_toolkit": ["shell.app"],
+    "pygments": ["shell.app"],
     "click": ["cli"],
     "tqdm": ["cli"],
     "tomlkit": ["cli.config"],
@@ -64,6 +65,7 @@ LIGHT = [
     "config",
     "history.*",
     "text.safety",
+    "text.surroundings.*",
     "shell.*",
     "cli.*",
 ]
@@ -234,13 +236,17 @@ def _at_import(root: Path) -> dict[str, list[Import]]:
 def heavy_prompts(root: Path) -> list[str]:
     """Find heavy libraries that come along with a module on the way to a prompt."""
     at_import = _at_import(root)
-    light = [name for name in sources(root) if any(re.fullmatch(_pattern(entry), name) for entry in LIGHT)]
+    light = [name for name in sources(root) if _is_light(name)]
     return [
         f"{module} is light, but {found}"
         for module in light
         for found in _loaded_with(module, at_import)
         if found.target in HEAVY and not found.ours
     ]
+
+
+def _is_light(module: str) -> bool:
+    return any(re.fullmatch(_pattern(entry), module) for entry in LIGHT)
 
 
 def _pattern(entry: str) -> str:
@@ -256,7 +262,7 @@ def heavy_clients(root: Path) -> list[str]:
         str(found)
         for found in imports(root)
         if found.importer.startswith("shell.") and not found.importer.startswith("shell.daemon")
-        if found.when != "typing" and found.target not in LIGHT
+        if found.when != "typing" and not _is_light(found.target)
         if found.target in HEAVY or (found.ours and found.target.split(".")[0] in ("rnn", "text", "voice", "sensor"))
     ]
 

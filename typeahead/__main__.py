@@ -1,11 +1,13 @@
 """The console script. A bare ``typeahead`` is on the screen before the command line's parser would be loaded."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in ([], ["shell"], ["shell", "--private"]):
+    bare = sys.argv[1:] in ([], ["shell"], ["shell", "--private"])
+    if bare and "_TYPEAHEAD_COMPLETE" not in os.environ:  # with it, a shell asks what could follow
         _open_shell(private="--private" in sys.argv)
     from typeahead.cli import main as cli_main
 

@@ -7,7 +7,8 @@
     ├── TrainingError    a run that cannot start, go on or be resumed
     ├── HistoryError     the store of past commands
     ├── DaemonError      the background process and its socket
-    └── ShellError       the shell underneath and its terminal
+    ├── ShellError       the shell underneath and its terminal
+    └── AudioError       microphones and the library behind them
 
 Every message names the thing, the value and the next step, on one line. The command line prints it to standard error
 and exits with ``exit_code``; a traceback means a bug.
@@ -48,3 +49,7 @@ class DaemonError(TypeaheadError):
 
 class ShellError(TypeaheadError):
     """The shell underneath, or the terminal it needs, is not there."""
+
+
+class AudioError(TypeaheadError):
+    """Sound cannot be had: no PortAudio, no device, or one that does not answer."""

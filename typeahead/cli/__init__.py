@@ -53,6 +53,10 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
     "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
+    "doctor": Subcommand("typeahead.cli.doctor", "doctor", "Look at everything typeahead needs, and say what to do."),
+    "completion": Subcommand(
+        "typeahead.cli.completion", "completion", "Print what makes Tab complete typeahead's own commands and options."
+    ),
 }
 
 
@@ -116,6 +120,10 @@ def _run(arguments: list[str]) -> int:
     """Run one command and turn whatever ends it into an exit status and at most one line on standard error."""
     debug = False
     try:
+        if "_TYPEAHEAD_COMPLETE" in os.environ:  # a shell's function asks (typeahead completion)
+            from typeahead.cli.completion import answer
+
+            return answer(cli)
         with cli.make_context("typeahead", list(arguments)) as ctx:
             debug = ctx.params["debug"]
             cli.invoke(ctx)

@@ -359,6 +359,12 @@ class History(Database):
         return [Usage(row[0], Use._make([*row[1:6], tuple(json.loads(row[6]))])) for row in rows]
 
     @property
+    def has_imported(self) -> bool:
+        """Whether the history of another shell has been taken over."""
+        with self.errors():
+            return bool(self.rows("SELECT 1 FROM source LIMIT 1", []))
+
+    @property
     def generation(self) -> int:
         """How often something was forgotten; whoever has learnt from the store learns anew when it has grown."""
         return int(self.meta("generation"))

@@ -29,7 +29,7 @@ def open_shell(terminal: Terminal, program: str, cwd: str, private: bool = False
     ShellError
         There is no such program, or it is another shell.
     """
-    path = _find(program or _login_shell())
+    path = find_program(program)
     from typeahead.shell.process.bash import Bash
 
     return Bash(terminal, path, cwd, private)
@@ -39,14 +39,15 @@ def _login_shell() -> str:
     return "bash"
 
 
-def _find(program: str) -> str:
-    """Return the path of a program.
+def find_program(program: str) -> str:
+    """Return the path of the shell that ``program`` means, which may be empty (see `open_shell`).
 
     Raises
     ------
     ShellError
         There is none, or it cannot be run.
     """
+    program = program or _login_shell()
     path = shutil.which(os.path.expanduser(program))
     if path is None:
         raise ShellError(f"{program}: no such program to run underneath; install bash, or name one: --shell PROGRAM")

@@ -1,0 +1,1 @@
+"""What you say. So far: which devices there are to hear it."""
