@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+_PLAIN = re.compile(r"[\w./ :=@,+%~$?*^#-]*(?:[|;&][\w./ :=@,+%~$?*^#-]+)*")
+_RESERVED = frozenset(
+    "if then elif else fi for while until do done case esac select function time coproc in repeat foreach end".split()
+)
+
+
+def is_plain(line: str) -> bool:
+    """Return whether ``line`` is a whole command without any doubt: simple words with nothing special in them."""
+    return bool(_PLAIN.fullmatch(line)) and line.split(None, 1)[:1] != [] and line.split(None, 1)[0] not in _RESERVED
+
 
 def is_open(line: str) -> bool:
     """Return whether a quote is open at the end of ``line``, or a backslash stands there.

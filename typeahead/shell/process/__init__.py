@@ -8,6 +8,35 @@ the terminal is taken back. So the kernel itself delivers Ctrl-C, Ctrl-Z and win
 command has read stay in the terminal's queue for the next prompt.
 
 `Process` knows this protocol; `typeahead.shell.process.bash` and `.zsh` know their shells. Linux (pidfd, prctl).
+
+The shell reads three files in the session's folder and writes records to the FIFO ``records``. It is sent keys
+(`Keys`) only while it is, or will be, in its line editor; it reads them in order.
+
+===============  ======================================================================================================
+``run``          run what is in ``line``; a report is asked for at once, too
+``report``       report (once the line editor is idle again, so that the last line has ended)
+``repair``       the same by another way, should the user have broken the first
+``check``        tell whether what is in ``check`` (a number, a newline, a line) is a whole command, without running it
+===============  ======================================================================================================
+
+Each record is a letter, mostly a blank and a text, and NUL:
+
+========================  =============================================================================================
+``I``                     job control is initialised
+``R``                     the start-up file has been read
+``L``                     ``line`` has been read
+``X text``                what history expansion made of the line, where it changed it; without text: it failed, nothing
+                          runs and ``$?`` stays
+``P text``                the prompt after the line, expanded (see `Prompts`); each time before the report
+``S text``                the prompt on the right, where the shell has one
+``2 text``                the prompt of continued lines
+``E emacs`` / ``E vi``    the keys of the line editor; before the first report, then as they change
+``H control nl ignore``   ``HISTCONTROL`` and ``HISTIGNORE``, as they change; a newline between them
+``D count status cwd``    the report: lines read so far, ``$?``, directory
+``N``                     the file ``names`` says what the shell knows now
+``K number answer``       to ``check``: ``whole``, ``open`` (more lines are needed), ``wrong`` (running it prints why)
+``C number``              to a question of Tab: see `completing`
+========================  =============================================================================================
 """
 
 from __future__ import annotations
@@ -30,13 +59,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from typeahead import config
+from typeahead.shell import syntax
 from typeahead.shell.names import Names
-from typeahead.shell.names import read as read_names
+from typeahead.shell.process.completing import Completing
+from typeahead.shell.process.records import Prompts, Report, Told
 from typeahead.shell.terminal import Terminal
 
-_RUN, _REPORT, _REPAIR = b"\x1e", b"\t", b"n\x1f"  # keys on the private terminal; rc.bash binds them
 _TICK_S = 0.2  # between looks at a shell that neither reports nor ends
 _LOST_TICKS = 2  # looks after which a report whose key was read counts as lost
+_CHECK_S = 0.05  # for an answer whether a line is whole; somebody has just pressed Enter
 _PATIENCE_S = 5.0  # for the start-up file, before the user is told what is being waited for
 _LEAVE = re.compile(r"\s*(exit|logout)\b[^;&|\n]*$")
 
@@ -46,7 +77,16 @@ class Outcome(NamedTuple):
 
     status: int  # as in ``$?``
     cwd: str  # of the shell, after the line
-    ran: bool  # False: Ctrl-C came before the shell had read the line
+    ran: bool  # False: Ctrl-C came before the shell had read the line, or its history expansion failed
+
+
+class Keys(NamedTuple):
+    """What is sent on the private terminal, each a short sequence that the shell's start-up file binds."""
+
+    run: bytes
+    report: bytes
+    repair: bytes
+    check: bytes
 
 
 class Process:
@@ -67,33 +107,33 @@ class Process:
     ----------
     status, cwd
         Of the last line.
-    names : Names or None
-        What the shell knows, told after each line.
+    line : str
+        The last line as it was run: after the shell's history expansion.
     history_rules : dict
         The shell's ``HISTCONTROL`` and ``HISTIGNORE`` when it read the last line.
-    initialised : bool
-        The shell has set up job control. Until then the terminal must change hands only as the shell itself does it:
-        finding another owner than it expects, it would do without job control for the whole session.
     ready : bool
         The start-up files have been read and the shell waits for a line.
+    completing : Completing
+        Asks the shell, once it is ready, what may stand at the cursor.
     exit_status : int or None
         Once the shell has ended: its status, 128 + n if signal n killed it.
     """
+
+    keys: Keys
 
     def __init__(self, terminal: Terminal, program: str, cwd: str, private: bool = False) -> None:
         self.terminal = terminal
         self.private = private
         self.program = program
         self.status, self.cwd = 0, cwd
-        self.initialised = self.ready = False
-        self.names: Names | None = None
+        self.ready = False
+        self.line = ""
         self.history_rules: dict[str, str] = {}
-        self._names_file = b""
-        self._rules: dict[str, str] = {}  # as they are now
         self.exit_status: int | None = None
         self.pid = 0
         self.pidfd = -1
         self._folder = Path(tempfile.mkdtemp(prefix=f"shell-{os.getpid()}-", dir=config.runtime_dir()))
+        self._told = Told(self._folder)
         self._line_file = self._folder / "line"
         os.mkfifo(self._folder / "records", 0o600)
         # Read-write, so that it never reads as ended between two records.
@@ -101,10 +141,12 @@ class Process:
         self._master, self._slave = os.openpty()
         _make_private(self._slave)
         os.set_blocking(self._master, False)
+        self.completing = Completing(self._folder, self._send)
         self._inbox = b""
         self._asked = False  # a report has been asked for and has not come
         self._lost_ticks = 0
         self._lines_run = 0
+        self._checks, self._answer = 0, ""  # questions whether a line is whole, and what was said to the last
         self._size: tuple[int, int] | None = None
         self._leaving = False  # the last line asked to leave
 
@@ -119,6 +161,32 @@ class Process:
     def _leave_now(self, line: str) -> str:
         """Return ``line``, which asks to leave for the second time, so that stopped jobs no longer hold it back."""
         return line
+
+    # What the shell has told
+
+    @property
+    def initialised(self) -> bool:
+        """The shell has set up job control.
+
+        Until then the terminal must change hands only as the shell itself does it: finding another owner than it
+        expects, it would do without job control for the whole session.
+        """
+        return self._told.initialised
+
+    @property
+    def names(self) -> Names | None:
+        """What the shell knows, told after each line."""
+        return self._told.names
+
+    @property
+    def prompts(self) -> Prompts | None:
+        """The user's own prompts after the last line; ``None`` until the shell is ready."""
+        return self._told.prompts if self.ready else None
+
+    @property
+    def editing(self) -> str:
+        """Which keys the shell's line editor has: ``emacs`` or ``vi``."""
+        return self._told.editing
 
     # Life
 
@@ -159,36 +227,27 @@ class Process:
         outcome = None
         while b"\0" in self._inbox:
             record, _, self._inbox = self._inbox.partition(b"\0")
-            if record == b"I":
-                self.initialised = True
-            elif record == b"R":  # the start-up file is through; the key is read once the line editor runs
+            if record == b"R":  # the start-up file is through; the key is read once the line editor runs
                 self._ask()
             elif record == b"L":
                 self._line_file.unlink(missing_ok=True)  # what has been read need not lie about
-            elif record == b"N":
-                self._read_names()
-            elif record.startswith(b"H "):
-                control, _, ignore = record[2:].decode("utf-8", "surrogateescape").partition("\n")
-                self._rules = {"HISTCONTROL": control, "HISTIGNORE": ignore}
-            elif (report := self._report(record)) is not None:
+            elif record.startswith(b"C "):
+                self.completing.receive(record)
+            elif record.startswith(b"K "):
+                _, number, answer = record.decode("ascii").split(" ")
+                self._answer = answer if int(number) == self._checks else ""
+            elif (told := self._told.take(record)) is not None and (report := self._report(told)) is not None:
                 outcome = report
         return outcome
 
-    def _read_names(self) -> None:
-        """Take what the shell knows, if it differs from what it knew."""
-        with suppress(OSError):
-            data = b"\0".join((self._folder / "names").read_bytes().split(b"\0", 5)[:5])
-            if data != self._names_file:
-                self._names_file, self.names = data, read_names(data)
-
-    def _report(self, record: bytes) -> Outcome | None:
+    def _report(self, report: Report) -> Outcome | None:
         """Take one report; ``None`` for a second answer to a question that was asked twice."""
         if self._unread() > 0:  # our keys are still ahead of the shell, so this answers an earlier one
             return None
-        _, count, status, cwd = record.decode("utf-8", "surrogateescape").split(" ", 3)
-        ran = int(count) >= self._lines_run
-        self._lines_run = int(count)
-        self.status, self.cwd = int(status) if ran else 128 + signal.SIGINT, cwd
+        ran = report.lines_run >= self._lines_run
+        self._lines_run = report.lines_run
+        interrupted = not ran and self._told.expanded != ""
+        self.status, self.cwd = 128 + signal.SIGINT if interrupted else report.status, report.cwd
         self._asked, self.ready = False, True
         return Outcome(self.status, self.cwd, ran)
 
@@ -258,19 +317,47 @@ class Process:
             leaving = bool(_LEAVE.match(line))
             text = self._leave_now(line) if leaving and self._leaving else line
             self._leaving = leaving
-            self._line_file.unlink(missing_ok=True)  # some file systems flush a file that is written over at once
-            self._line_file.write_bytes(text.replace("\0", "").encode("utf-8", "surrogateescape"))
+            self._write(self._line_file, text)
+            self.completing.stop()
             self.receive()
-            self.history_rules = self._rules
+            self.history_rules, self._told.expanded = self._told.history_rules, None
             self._lines_run += 1
-            self._send(_RUN)
+            self._send(self.keys.run)
             self._ask()
             outcome = self._wait()
+            self.line = self._told.expanded or line
         finally:
             self.terminal.take()
         if outcome is not None:
             self.terminal.keep(outcome.status)
         return outcome
+
+    def is_complete(self, line: str) -> bool:
+        """Return whether Enter should run ``line``: ``False`` where it goes on in the next row.
+
+        The live shell is asked, with its aliases and options; nothing of the line is run. A line that is no command is
+        complete, so that the shell says why. Takes at most 50 ms; while the shell is busy, and for lines that are whole
+        whatever the shell's options are, `typeahead.shell.syntax` decides.
+        """
+        if syntax.is_plain(line):
+            return True
+        if not self.ready or self._asked:
+            return not syntax.is_open(line)
+        self.completing.stop()
+        self._checks, self._answer = self._checks + 1, ""
+        self._write(self._folder / "check", f"{self._checks}\n{line}")
+        self._send(self.keys.check)
+        deadline = time.monotonic() + _CHECK_S
+        while not self._answer and (left_s := deadline - time.monotonic()) > 0:
+            select.select([self._records, self.pidfd], [], [], left_s)
+            self.receive()
+            if self.poll() is not None:
+                break
+        return self._answer != "open" if self._answer else not syntax.is_open(line)
+
+    def _write(self, path: Path, text: str) -> None:
+        path.unlink(missing_ok=True)  # some file systems flush a file that is written over at once
+        path.write_bytes(text.replace("\0", "").encode("utf-8", "surrogateescape"))
 
     def _wait(self, on_patience: Callable[[], None] | None = None) -> Outcome | None:
         """Wait for the next report, or for the shell's end (``None``)."""
@@ -302,7 +389,7 @@ class Process:
         if self._asked and self._unread() == 0:
             self._lost_ticks += 1
             if self._lost_ticks >= _LOST_TICKS:
-                self._ask(_REPORT if self._lost_ticks < 2 * _LOST_TICKS else _REPAIR)
+                self._ask(self.keys.report if self._lost_ticks < 2 * _LOST_TICKS else self.keys.repair)
         else:
             self._lost_ticks = 0
 
@@ -310,9 +397,9 @@ class Process:
         name = os.path.basename(self.program)
         self.terminal.write(f"typeahead: {name} is still reading its start-up files (Ctrl-C interrupts them)\r\n")
 
-    def _ask(self, key: bytes = _REPORT) -> None:
+    def _ask(self, key: bytes | None = None) -> None:
         self._asked = True
-        self._send(key)
+        self._send(key or self.keys.report)
 
     def _send(self, keys: bytes) -> None:
         with suppress(OSError):  # the shell has gone: its pidfd says so

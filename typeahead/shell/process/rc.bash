@@ -1,30 +1,46 @@
 # Start-up file of the bash underneath (bash --rcfile). File descriptor 0 is a private terminal without echo on which
-# typeahead sends keys, 1 and 2 are the user's terminal. Three things happen on it:
+# typeahead sends keys, 1 and 2 are the user's terminal. Five things happen on it:
 #   key 036 (Ctrl-^)  run the line in $__ta_dir/line, with the user's terminal as standard input
 #   Tab               on the empty line: readline is idle, so the last command has ended; report status and directory
 #   key 037 (Ctrl-_)  the same without programmable completion, should it have been switched off
-# Records on $__ta_dir/records end in NUL: "I" (job control is initialised), "R" (this file has been read), "L" (the line
-# has been read), "H <HISTCONTROL>", newline, "<HISTIGNORE>" (they have changed), "D <lines run> <status> <directory>",
-# "N" ($__ta_dir/names says what the shell knows now). The file is opened read-write each time: that never blocks, and leaks
-# nothing into commands.
+#   key 034 (Ctrl-\)  tell whether the line in $__ta_dir/check is a whole command
+#   key 035 (Ctrl-])  answer the question of Tab in $__ta_dir/question: see complete.bash
+# Records go to $__ta_dir/records; __init__.py says what they are. The file is opened read-write each time: that never
+# blocks, and leaks nothing into commands.
 # shellcheck disable=SC2153 # both come from the environment that typeahead sets
-__ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line=''
-__ta_private=${__TA_PRIVATE-} __ta_rules=$'\n'
+__ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line='' __ta_text='' __ta_whole=''
+__ta_private=${__TA_PRIVATE-} __ta_rules=$'\n' __ta_told='' __ta_ps1='' __ta_status=0 __ta_last='' __ta_pipes=(0)
+# The last hook before a prompt. What it is called by leaves no trace (set -x), what it calls may write to the terminal.
+__ta_hook='{ __ta_draw 2>&3; } 3>&2 2>/dev/null'
 builtin unset __TA_DIR __TA_TTY __TA_PRIVATE
 builtin printf 'I\0' 1<>"$__ta_dir/records"
 
-__ta_report() {
-    { local status=$?; local -; set +x; } 2>/dev/null
-    [[ $__ta_settled ]] || __ta_settle
-    if [[ "${HISTCONTROL-}"$'\n'"${HISTIGNORE-}" != "$__ta_rules" ]]; then
-        __ta_rules="${HISTCONTROL-}"$'\n'"${HISTIGNORE-}"
-        builtin printf 'H %s\0' "$__ta_rules" 1<>"$__ta_dir/records"
-    fi
-    builtin printf 'D %d %d %s\0' "$__ta_count" "$status" "$PWD" 1<>"$__ta_dir/records"
-    __ta_prompts=0
-    __ta_tell
+# All that is done while readline is idle: as completions of an empty line, of which bash shows nothing and which leave
+# alone what a command would change.
+__ta_serve() {
+    { local status=$?; local -; set +eux; } 2>/dev/null
+    case $COMP_KEY in
+        1) __ta_load "$status" ;;
+        28) __ta_check ;;
+        *) __ta_report "$status" ;;
+    esac
     COMPREPLY=()
     return "$status"
+}
+
+__ta_report() {
+    [[ $__ta_settled ]] || __ta_settle
+    # Hooks that a line has removed are back for the next one.
+    [[ ${PROMPT_COMMAND[9999]-} == "$__ta_hook" ]] || __ta_draw
+    local rules="${HISTCONTROL-}"$'\n'"${HISTIGNORE-}"
+    if [[ $rules != "$__ta_rules" ]]; then
+        __ta_rules=$rules
+        builtin printf 'H %s\0' "$rules" 1<>"$__ta_dir/records"
+    fi
+    builtin printf 'D %d %d %s\0' "$__ta_count" "$1" "$PWD" 1<>"$__ta_dir/records"
+    __ta_prompts=0
+    PS1=$__ta_ps1 # readline has drawn its own, which is empty; whoever looks now sees the user's
+    __ta_tell
 }
 
 # After the report, when the prompt is being drawn: no prompt waits for this. Without a fork; into a file, since a pipe
@@ -41,49 +57,159 @@ __ta_tell() {
     builtin printf 'N\0' 1<>"$__ta_dir/records"
 } 2>/dev/null
 
-__ta_load() {
-    { local status=$?; local -; set +x; } 2>/dev/null
-    # A new prompt since the last report: Ctrl-C came after the terminal was handed over, before this key was read.
-    if ((__ta_prompts > 0)); then
-        __ta_line='__ta_interrupted'
-        return
+# The prompts, once all hooks have run, with $? as they have seen it. readline prints PS1 even without echo: it is empty
+# until readline has begun. Without programmable completion, Tab would list every command there is.
+__ta_draw() {
+    { local status=$?; local -; set +eux; } 2>/dev/null
+    local left more editing=emacs
+    # A second prompt without a report between (Ctrl-C): PS1 is still the empty one, unless a hook has set it.
+    ((__ta_prompts == 0)) || [[ $PS1 ]] || PS1=$__ta_ps1
+    __ta_ps1=${PS1-}
+    __ta_return "$status"
+    left=${PS1@P}
+    more=${PS2@P}
+    [[ ! -o vi ]] || editing='vi'
+    if [[ "$editing $more" != "$__ta_told" ]]; then
+        __ta_told="$editing $more"
+        builtin printf '%s\0' "E $editing" "2 $more" 1<>"$__ta_dir/records"
     fi
-    IFS='' builtin read -r -d '' __ta_line <"$__ta_dir/line" || :
-    builtin printf 'L\0' 1<>"$__ta_dir/records"
-    builtin history -s -- "$__ta_line"
-    __ta_count=$((__ta_count + 1))
-    return "$status"
-}
-
-__ta_interrupted() { return 130; }
-
-# Runs last before every prompt: readline prints the prompt even without echo, and hooks like to set it. Without
-# programmable completion, Tab would list every command there is.
-__ta_silence() {
-    { local -; set +x; } 2>/dev/null
-    PS1='' PS2='' __ta_prompts=$((__ta_prompts + 1))
+    builtin printf 'P %s\0' "$left" 1<>"$__ta_dir/records"
+    PS1='' __ta_line='' __ta_prompts=$((__ta_prompts + 1))
+    __ta_hook_up
     builtin shopt -s progcomp
     builtin shopt -u no_empty_cmd_completion
 }
 
+# Ours stays the last hook, and out of the way of PROMPT_COMMAND=... and PROMPT_COMMAND+=(...).
+__ta_hook_up() {
+    local places=("${!PROMPT_COMMAND[@]}")
+    if ((${#places[@]} && places[-1] > 9999)); then
+        builtin unset 'PROMPT_COMMAND[9999]'
+        PROMPT_COMMAND=("${PROMPT_COMMAND[@]}")
+    fi
+    PROMPT_COMMAND[9999]=$__ta_hook
+}
+
+# Before each line, while readline is idle. The key's macro then types the command that runs $__ta_line.
+__ta_load() {
+    local text=''
+    # A new prompt since the last report: Ctrl-C came after the terminal was handed over, before this key was read.
+    if ((__ta_prompts > 0)); then
+        __ta_line='__ta_return 130 && :' __ta_status=130
+        return
+    fi
+    IFS='' builtin read -r -d '' text <"$__ta_dir/line" || :
+    builtin printf 'L\0' 1<>"$__ta_dir/records"
+    if ! __ta_expand; then
+        builtin printf 'X\0' 1<>"$__ta_dir/records"
+        __ta_line="__ta_return $1 && :"
+        return
+    fi
+    builtin history -s -- "$text"
+    __ta_count=$((__ta_count + 1))
+    __ta_compose "$1"
+}
+
+# History expansion as bash does it while it reads a line; not where a here-document may be, which it leaves alone. What
+# comes out differently is shown.
+__ta_expand() {
+    local signs=${histchars-!^} expanded=''
+    [[ -o histexpand && ($text == *["${signs:0:1}"]* || $text == ["${signs:1:1}"]*) ]] || return 0
+    [[ $text != *'<<'* ]] || return 0
+    if ! builtin history -p -- "$text" >"$__ta_dir/expanded" 2>/dev/null; then
+        builtin printf '%s: %s: event not found\n' "${BASH##*/}" "$text" >"$__ta_tty"
+        return 1
+    fi
+    IFS='' builtin read -r -d '' expanded <"$__ta_dir/expanded" || :
+    expanded=${expanded%$'\n'}
+    [[ $expanded != "$text" ]] || return 0
+    text=$expanded
+    builtin printf '%s\n' "$text" >"$__ta_tty"
+    builtin printf 'X %s\0' "$text" 1<>"$__ta_dir/records"
+}
+
+# What is put behind a line keeps $?, $_ and PIPESTATUS for the next one, and returns 0: only so does a shell with
+# `set -e` survive `! true`. A line that may be no whole command would swallow it, and is evaluated on its own. They are
+# brought back where a line asks for them: a command before it is something that a DEBUG trap sees.
+__ta_compose() {
+    local before='' line='builtin eval -- "$__ta_text" && :' pipes pattern='\$\{?[_[?]|PIPESTATUS'
+    __ta_text=$text
+    if [[ $text == "$__ta_whole" || $text != *[!a-zA-Z0-9_./\ :=@,+%~$-]* ]]; then
+        line=$text
+    fi
+    if [[ $text =~ $pattern || $- == *x* ]]; then
+        before="__ta_return $1 ${__ta_last@Q} && : ${__ta_last@Q}"
+        if [[ $text == *PIPESTATUS* && ${#__ta_pipes[@]} -gt 1 && $- != *e* ]]; then
+            builtin printf -v pipes '__ta_return %d | ' "${__ta_pipes[@]}"
+            before=${pipes% | }
+        fi
+    fi
+    __ta_status=''
+    __ta_line=$before${before:+; }$line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}"; } 2>/dev/null'
+}
+
+__ta_keep() {
+    __ta_status=$? __ta_last=$1 __ta_pipes=("${@:2}")
+}
+
+__ta_return() {
+    return "$1"
+} 2>/dev/null
+
+# The status of the line that has just been run.
+__ta_restore() {
+    builtin set -- "$?"
+    return "${__ta_status:-$1}"
+}
+
+# Whether a line is a whole command: the answer to key 034.
+__ta_check() {
+    local text='' number message='' answer=whole
+    IFS='' builtin read -r -d '' text <"$__ta_dir/check" || :
+    number=${text%%$'\n'*} text=${text#*$'\n'}
+    if __ta_parse "$text"$'\n}'; then
+        __ta_whole=$text
+    else
+        __ta_parse "$text" || :
+        IFS='' builtin read -r message <"$__ta_dir/parsed" || :
+        case $message in
+            *': unexpected EOF while looking for matching '* | *': syntax error: unexpected end of file'*) answer=open ;;
+            *': here-document at line '*' delimited by end-of-file '*) answer=open ;;
+            *) answer=wrong ;;
+        esac
+    fi
+    builtin printf 'K %d %s\0' "$number" "$answer" 1<>"$__ta_dir/records"
+}
+
+# Parse $1, which goes on a list whose first command leaves the process that parses it: nothing of it can ever run.
+__ta_parse() (
+    builtin unset -f builtin exit
+    builtin unset LC_ALL
+    LC_MESSAGES=C
+    builtin printf '%s\n' '\builtin \exit 0; { :' "$1" >"$__ta_dir/parse"
+    builtin source "$__ta_dir/parse"
+) >"$__ta_dir/parsed" 2>&1 </dev/null
+
 __ta_bind() {
-    local map
+    local map run='\025\001 builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"; { __ta_restore && :; } 2>/dev/null\015'
     builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
     for map in emacs vi-insert vi-command; do
-        builtin bind -m "$map" '"\t": complete'
-        # shellcheck disable=SC2016 # bash expands it when the key is pressed
-        builtin bind -m "$map" '"\036": "\025 __ta_load 2>/dev/null; builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"\015"'
+        builtin bind -m "$map" '"\t": complete' '"\001": complete' '"\034": complete' "\"\\036\": \"$run\""
         builtin bind -m "$map" -x '"\037": __ta_repair'
     done
-    builtin complete -E -F __ta_report
+    for map in emacs vi-insert; do
+        builtin bind -m "$map" '"\035": "\025__ta_completions \t\025"'
+    done
+    builtin complete -E -F __ta_serve
+    builtin complete -F __ta_completions __ta_completions
 } 2>/dev/null
 
 __ta_repair() {
     local status=$?
     __ta_bind
-    __ta_silence
-    (builtin exit "$status")
-    __ta_report
+    __ta_return "$status"
+    __ta_draw
+    __ta_report "$status"
 }
 
 # Interrupted by Ctrl-C, ~/.bashrc ends early and so does this file: the first report then comes here.
@@ -92,12 +218,12 @@ __ta_settle() {
     __ta_bind
     set +o history # the lines are kept by typeahead; `history` still lists this session's
     [[ ! $__ta_private ]] || builtin unset HISTFILE
-    __ta_prompt=${PS1-}
-    __ta_silence
-    PROMPT_COMMAND[9999]=__ta_silence # last, and out of the way of PROMPT_COMMAND=...
+    __ta_hook_up
     exec >"$__ta_tty" 2>&1
 }
 
+# shellcheck source=typeahead/shell/process/complete.bash
+. "${BASH_SOURCE[0]%/*}/complete.bash"
 __ta_bind
 # readline has read its init file (none) by now: programs started from here see the user's own again.
 if [[ ${__TA_INPUTRC+set} ]]; then
@@ -106,6 +232,8 @@ if [[ ${__TA_INPUTRC+set} ]]; then
 else
     builtin unset INPUTRC
 fi
+[[ ! ${__TA_VI-} ]] || set -o vi # the user's init file says so
+builtin unset __TA_VI
 # What ~/.bashrc prints goes to the private terminal: typeahead puts it above the prompt, which is there already.
 exec >&0 2>&0
 # shellcheck source=/dev/null
