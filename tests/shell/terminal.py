@@ -63,7 +63,8 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type ``text`` as it is."""
-        self._tmux("send-keys", "-l", "--", text)
+        # To tmux a semicolon at the end is one between commands.
+        self._tmux("send-keys", "-l", "--", text[:-1] + r"\;" if text.endswith(";") else text)
 
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names: Enter, C-c, Right, M-f."""
