@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 
-_PLAIN = re.compile(r"[\w./ :=@,+%~$?*^#-]*(?:[|;&][\w./ :=@,+%~$?*^#-]+)*")
-_RESERVED = frozenset(
-    "if then elif else fi for while until do done case esac select function time coproc in repeat foreach end".split()
+_WORDS = r"[\w./ :=@,+%~$?*-]*[\w./:=@,+%~$?*-] *"
+_PLAIN = re.compile(rf"{_WORDS}(?:[;&|]+{_WORDS})*", re.ASCII)
+_OPENING = re.compile(
+    r"(?:^|[;&|]) *(?:if|then|elif|else|for|while|until|do|case|select|function|time|coproc|repeat|foreach)(?: |$)"
 )
 
 
 def is_plain(line: str) -> bool:
-    """Return whether ``line`` is a whole command without any doubt: simple words with nothing special in them."""
-    return bool(_PLAIN.fullmatch(line)) and line.split(None, 1)[:1] != [] and line.split(None, 1)[0] not in _RESERVED
+    """Return whether ``line`` is a whole command beyond doubt: words with nothing special in them.
+
+    Aliases are not looked at: one that stands for the beginning of a compound command is for the shell to complain of.
+    """
+    return bool(_PLAIN.fullmatch(line)) and not _OPENING.search(line)
 
 
 def is_open(line: str) -> bool:

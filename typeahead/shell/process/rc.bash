@@ -18,9 +18,9 @@ builtin printf 'I\0' 1<>"$__ta_dir/records"
 # All that is done while readline is idle: as completions of an empty line, of which bash shows nothing and which leave
 # alone what a command would change.
 __ta_serve() {
-    { local status=$?; local -; set +eux; } 2>/dev/null
+    { local status=$? options=$-; local -; set +eux; } 2>/dev/null
     case $COMP_KEY in
-        1) __ta_load "$status" ;;
+        1) __ta_load "$status" "$options" ;;
         28) __ta_check ;;
         *) __ta_report "$status" ;;
     esac
@@ -107,7 +107,7 @@ __ta_load() {
     fi
     builtin history -s -- "$text"
     __ta_count=$((__ta_count + 1))
-    __ta_compose "$1"
+    __ta_compose "$1" "$2"
 }
 
 # History expansion as bash does it while it reads a line; not where a here-document may be, which it leaves alone. What
@@ -131,30 +131,46 @@ __ta_expand() {
 # What is put behind a line keeps $?, $_ and PIPESTATUS for the next one, and returns 0: only so does a shell with
 # `set -e` survive `! true`. A line that may be no whole command would swallow it, and is evaluated on its own. They are
 # brought back where a line asks for them: a command before it is something that a DEBUG trap sees.
+# shellcheck disable=SC2016 # bash expands it when the line is run
 __ta_compose() {
-    local before='' line='builtin eval -- "$__ta_text" && :' pipes pattern='\$\{?[_[?]|PIPESTATUS'
-    __ta_text=$text
-    if [[ $text == "$__ta_whole" || $text != *[!a-zA-Z0-9_./\ :=@,+%~$-]* ]]; then
-        line=$text
+    local before='' line=$text pipes pattern='\$\{?[_[?]|PIPESTATUS'
+    if [[ $text != "$__ta_whole" ]] && ! __ta_is_plain; then
+        __ta_text=$text line='builtin eval -- "$__ta_text" && :'
+        if [[ $2 == *e* ]]; then # a shell with `set -e` would not survive its syntax errors either
+            __ta_parse "$text"$'\n}' && line=$text || line="builtin set +e; $line; { builtin set -e; } 2>/dev/null"
+        fi
     fi
-    if [[ $text =~ $pattern || $- == *x* ]]; then
+    if [[ $text =~ $pattern || $2 == *x* ]]; then
         before="__ta_return $1 ${__ta_last@Q} && : ${__ta_last@Q}"
-        if [[ $text == *PIPESTATUS* && ${#__ta_pipes[@]} -gt 1 && $- != *e* ]]; then
+        if [[ $text == *PIPESTATUS* && ${#__ta_pipes[@]} -gt 1 && $2 != *e* ]]; then
             builtin printf -v pipes '__ta_return %d | ' "${__ta_pipes[@]}"
             before=${pipes% | }
         fi
+        [[ $2 != *x* ]] || before="{ builtin set -x; $before; } 2>/dev/null" # __ta_quiet has switched it off
     fi
     __ta_status=''
     __ta_line=$before${before:+; }$line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}"; } 2>/dev/null'
+}
+
+# Words without anything special, of which none can begin what another must end.
+__ta_is_plain() {
+    local words='[a-zA-Z0-9_./ :=@,+%~$?*-]*[a-zA-Z0-9_./:=@,+%~$?*-]\ *'
+    local opening='(^|[;&|])\ *(if|then|elif|else|for|while|until|do|case|select|function|time|coproc)(\ |$)'
+    [[ $text =~ ^$words([\;\&|]+$words)*$ && ! $text =~ $opening ]]
+}
+
+# No trace (set -x) of our own command; the line itself switches it on again.
+__ta_quiet() {
+    builtin set -- "$?"
+    [[ ! $__ta_line ]] || builtin set +x
+    return "$1"
 }
 
 __ta_keep() {
     __ta_status=$? __ta_last=$1 __ta_pipes=("${@:2}")
 }
 
-__ta_return() {
-    return "$1"
-} 2>/dev/null
+__ta_return() { return "$1"; }
 
 # The status of the line that has just been run.
 __ta_restore() {
@@ -191,7 +207,9 @@ __ta_parse() (
 ) >"$__ta_dir/parsed" 2>&1 </dev/null
 
 __ta_bind() {
-    local map run='\025\001 builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"; { __ta_restore && :; } 2>/dev/null\015'
+    # shellcheck disable=SC2016 # bash expands it when the key is pressed
+    local map run='builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"; { __ta_restore && :; } 2>/dev/null'
+    run="\\025\\001 { __ta_quiet && :; } 2>/dev/null; $run\\015"
     builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
     for map in emacs vi-insert vi-command; do
         builtin bind -m "$map" '"\t": complete' '"\001": complete' '"\034": complete' "\"\\036\": \"$run\""

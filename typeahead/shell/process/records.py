@@ -11,9 +11,9 @@ from typeahead.shell.names import read as read_names
 
 
 class Prompts(NamedTuple):
-    """The user's own prompts as the shell expands them, escape sequences and all.
+    r"""The user's own prompts as the shell expands them, escape sequences and all.
 
-    ``\\x01`` and ``\\x02`` stand around what takes no columns, where the user has said so.
+    ``\x01`` and ``\x02`` stand around what takes no columns, where the user has said so.
     """
 
     left: str  # PS1 or PROMPT; may have several lines
