@@ -147,9 +147,9 @@ def test_whatever_is_typed_the_shown_line_begins_with_it(edits: list[str], line:
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
-        ("ommit -m 'x y'", ["ommit", " -m", " 'x", " y'"]),
-        ("src/rnn/cells.py -v", ["src/", "rnn/", "cells.py", " -v"]),
-        ("/etc", ["/", "etc"]),
+        ("ommit -m 'x y' \\ z", ["ommit", " -m", " 'x y'", " \\ z"]),
+        ("src/rnn/cells.py -v", ["src/rnn/cells.py", " -v"]),
+        ("/etc", ["/etc"]),
         ("a ", ["a", " "]),
     ],
 )

@@ -47,6 +47,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "typeahead.cli.history", "history", "Import, export, list or search the commands that are remembered."
     ),
     "config": Subcommand("typeahead.cli.config", "config", "Show or change settings."),
+    "keys": Subcommand("typeahead.cli.keys", "keys", "Print what the keys do."),
     "train": Subcommand(
         "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
     ),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from typeahead.shell.prompt import width
+from typeahead.shell.words import end_of_shell_word
 
-_WORD = re.compile(r"\s*(?:[^\s/]*/|[^\s/]+|$)")
+_PART = re.compile(r"\s*[^\s/=:,@]*[/=:,@]*")
+_JOINER = "\u200d"  # joins the characters on both its sides into one picture
 _NARROWEST = 3  # columns below which a cut suggestion says nothing
 
 
@@ -24,11 +26,14 @@ class Ghost:
         Where the suggestion is from: "history", "model" and so on.
     notice : str
         A word to the user in the suggestion's place, until the next edit; nothing that could be taken.
+    hint : bool
+        Whether the user wants to see where suggestions are from.
     """
 
     def __init__(self) -> None:
         self.typed = ""
         self.source = self.notice = ""
+        self.hint = False
         self._line = ""  # the whole suggested line; "" is none
         self._dismissed = False
 
@@ -86,9 +91,21 @@ class Ghost:
         return line.startswith(self.typed) and bool(rest.strip()) and rest.isprintable()
 
     def next_word(self) -> str:
-        """Return the first word of the rest, with the blanks before it; a folder of a path counts as a word."""
-        match = _WORD.match(self.rest)
+        """Return the rest of the word that the cursor is in, or the next, as the shell splits words, quotes and all."""
+        return self._line[len(self.typed) : end_of_shell_word(self._line, len(self.typed))]
+
+    def next_part(self) -> str:
+        """Return the rest up to the next part of a path or of a word: behind ``/``, ``=``, ``:``, ``,`` or ``@``."""
+        match = _PART.match(self.rest)
         return (match[0] if match else "") or self.rest
+
+    def next_character(self) -> str:
+        """Return the first character of the rest, with what combines with it."""
+        rest = self.rest
+        end = min(1, len(rest))
+        while end < len(rest) and (width(rest[end]) == 0 or rest[end - 1] == _JOINER):
+            end += 1
+        return rest[:end]
 
 
 def cut(text: str, columns: int, ellipsis: str = "…") -> str:

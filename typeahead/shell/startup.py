@@ -59,6 +59,10 @@ def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool)
     from typeahead.shell.process.choice import open_shell
 
     settings = config.load(shell=flags)
+    if settings.keys != config.KeysConfig():  # keys that nobody has changed are good
+        from typeahead.shell import keymap
+
+        keymap.table(settings.keys)
     process = open_shell(terminal, settings.shell.program, cwd, private)
     try:
         process.start()  # reads its start-up files on another core while we import

@@ -64,6 +64,7 @@ class Suggestions:
         self._client: Client | None = None
         self._names: Names | None = None  # what the client has been told
         self._asked_at = 0.0
+        self._is_behind = False  # the line has changed since the last question
         self._previous = ""  # the last line that was recorded
         self._forgotten: set[str] = set()  # lines that the user wants to see no more
         self._alternatives: list[tuple[str, str]] = []  # (line, source) that are shown in turn
@@ -72,9 +73,20 @@ class Suggestions:
         self._retry: asyncio.TimerHandle | None = None
         self._end_of_notice: asyncio.TimerHandle | None = None
 
+    @property
+    def client(self) -> Client | None:
+        """The connection to the daemon, once there is a prompt."""
+        return self._client
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody is told what has been run."""
+        return self._options.private
+
     def begin_line(self, cwd: str, names: Names | None = None) -> None:
         """Begin with an empty line in the directory ``cwd``; the first time, look for the daemon."""
         self._cwd = cwd
+        self._is_behind = False
         self._ghost.clear()
         self._open()
         self.know(names)
@@ -86,12 +98,20 @@ class Suggestions:
             self._names = names
             self._client.names(names.commands, names.environ)
 
-    def follow(self, typed: str) -> None:
-        """Take note of an edit and ask for the rest of the line."""
+    def follow(self, typed: str, ask: bool = True) -> None:
+        """Take note of an edit and ask for the rest of the line; with ``ask`` false, only at `catch_up`."""
         self._ghost.follow(typed)
         if self._ghost.rest and not self._may_show(self._ghost.line):  # too little is left of what allowed it
             self._ghost.withdraw()
-        self._begin_text()
+        self._is_behind = not ask
+        if ask:
+            self._begin_text()
+
+    def catch_up(self) -> None:
+        """Ask what `follow` has put off."""
+        if self._is_behind:
+            self._is_behind = False
+            self._begin_text()
 
     def _begin_text(self) -> None:
         self._alternatives, self._turn = [], None
@@ -127,9 +147,29 @@ class Suggestions:
         self._ghost.dismiss()
         self._client.forget(line)
         if was_run:
-            self._notify("forgotten")
+            self.notify("forgotten")
 
-    def _notify(self, notice: str) -> None:
+    def forget_line(self, line: str) -> None:
+        """Forget a line that the user has chosen, wherever and however often it was run."""
+        self._lines.remove(line)
+        self._forgotten.add(line)
+        self._ghost.withdraw()
+        if self._client is not None:
+            self._client.forget(line)
+
+    def toggle(self) -> None:
+        """Suggest nothing any more in this session, or again."""
+        wanted = not self._options.wanted
+        self._options = self._options._replace(wanted=wanted)
+        self._ghost.withdraw()
+        if self._client is not None:
+            self._client.autostart = wanted
+        self.notify(f"suggestions {'on' if wanted else 'off'}")
+        if wanted:
+            self._tick()
+            self._begin_text()
+
+    def notify(self, notice: str) -> None:
         """Put a word in the suggestion's place for a moment."""
         if self._end_of_notice is not None:
             self._end_of_notice.cancel()
@@ -165,7 +205,8 @@ class Suggestions:
             return []
         self._previous = line
         redacted, kinds = redact(line)
-        self._lines.add(redacted, status)
+        session = "" if self._client is None else self._client.session
+        self._lines.add(redacted, status, cwd, session, started, duration_s)
         self._forgotten.discard(redacted)
         if self._options.private:
             return []

@@ -18,7 +18,8 @@ from prompt_toolkit.formatted_text import ANSI
 
 from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
-from typeahead.shell.app import keys
+from typeahead.shell.app import keys, vi
+from typeahead.shell.app.editor import Editor
 from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.app.past import PastLinesHistory
@@ -64,16 +65,17 @@ class App:
             self._prompt,
             input=self._keyboard,
             output=open_output(),
+        self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
             style=line_style(settings.shell.style),
             history=PastLinesHistory(lines),
-            key_bindings=keys.bindings(ghost, self._suggestions),
+            key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
             input_processors=[GhostText(ghost, self._prompt)],
             prompt_continuation="",
         )
-        self._editor.app.ttimeoutlen = 0.05  # an Esc that is no Alt key is known as such after this
         keys.attach(self._editor, ghost, self._suggestions)
 
     def run(self) -> int:
+            cursor=vi.CursorShapes(),
         """Prompt and run lines until the shell has ended; return its exit status."""
         for number in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, _leave)
@@ -157,6 +159,7 @@ class App:
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
         cwd, started, began = self._process.cwd, time.time(), time.monotonic()
+        self._follow_editing()
         outcome = self._process.run(line, self._was_interrupted)
         self._terminal.raw()
         if outcome is None:
@@ -166,6 +169,14 @@ class App:
             duration_s, rules = time.monotonic() - began, self._process.history_rules
             if kinds := self._suggestions.record(line, cwd, outcome.status, started, duration_s, rules):
                 self._terminal.write(_withheld(kinds))
+    def _follow_editing(self) -> None:
+        """Have emacs or vi keys, as the user's settings or else the shell underneath say."""
+        vi.follow(self._editor, self._process.editing if self._editing == "auto" else self._editing)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the shell's variables, as far as they are known."""
+        return self._process.names.environ if self._process.names else {}
+
         return True
 
     # The shell underneath
@@ -188,6 +199,7 @@ class App:
         """Put what the user's start-up file has printed above the prompt."""
         if not self._startup_output:
             return
+            self._follow_editing()
         app = self._editor.app
         app.renderer.erase()
         self._terminal.write(self._startup_output.decode("utf-8", "surrogateescape"))

@@ -40,6 +40,10 @@ class Keyboard(Vt100Input):
         """Change nothing: the session switches modes, since the terminal is raw before and after a prompt, too."""
         return nullcontext()
 
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        """Change nothing: whoever gets the terminal meanwhile is given it in the user's mode."""
+        return nullcontext()
+
 
 class _Reader(PosixStdinReader):
     """Reads no further than the end of a line: what follows may be meant for the command on that line.
@@ -51,21 +55,32 @@ class _Reader(PosixStdinReader):
         super().__init__(terminal.fd, encoding="utf-8")
         self._terminal = terminal
         self._may_take = may_take
+        self._pasting = False  # a paste has begun and its end has not been read
+        self._last = b""  # what was read before, as far as a mark may begin there
 
     def read(self, count: int = 4096) -> str:
         data = bytearray()
         while not self.closed and len(data) < count and self._waiting() > 0:
-            pasting = data.rfind(_PASTE_BEGINS) > data.rfind(_PASTE_ENDS)
-            got = self._read(count if pasting else 1)
+            pasting = self._pasting
+            got = self._read(count - len(data) if pasting else 1)
             if not got:
                 break
             data += got
-            if data.endswith((b"\r", b"\n")) and not pasting:
+            self._look_for_marks(got)
+            if got in (b"\r", b"\n") and not pasting:
                 self._terminal.accept_interrupts()
                 break
         if not data and not self.closed and select.select([self.stdin_fd], [], [], 0)[0]:
             data += self._read(1)  # readable, yet nothing waits: the terminal has gone
         return self._stdin_decoder.decode(bytes(data))
+
+    def _look_for_marks(self, got: bytes) -> None:
+        """Take note of where a paste begins and ends; a mark may come in pieces."""
+        seen = self._last + got
+        begins, ends = seen.rfind(_PASTE_BEGINS), seen.rfind(_PASTE_ENDS)
+        if begins != ends:  # not both -1
+            self._pasting = begins > ends
+        self._last = seen[-len(_PASTE_BEGINS) + 1 :] if begins == ends else b""
 
     def _waiting(self) -> int:
         try:

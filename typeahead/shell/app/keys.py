@@ -1,96 +1,210 @@
-"""What keys do at the prompt beyond the line editor's own (emacs) keys."""
+"""What keys do at the prompt: the table of `typeahead.shell.keymap`, bound in the line editor."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.filters import Condition, has_focus, vi_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 from prompt_toolkit.key_binding.key_processor import KeyProcessor
+from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
 
+from typeahead.config import KeysConfig
+from typeahead.shell import keymap
+from typeahead.shell.app import readline, vi
+from typeahead.shell.app.readline import Handler
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.suggestions import Suggestions
 from typeahead.shell.syntax import is_open
 from typeahead.shell.usage import Usage
 
+_CHORD_S = 1.0  # for the rest of a chord; then its first keys count alone
+_META_S = 0.5  # for the key after an Esc that stands for Alt, as readline waits
 
-def bindings(ghost: Ghost, suggestions: Suggestions) -> KeyBindings:
-    """Return the key table.
 
-    ======================================  ===============================================================
-    Right, End, Ctrl-E, Ctrl-F              at the end of the line: take the suggestion
-    Alt-F, Ctrl-Right                       take one word of it
-    Alt-N, Alt-P                            show the next alternative to it, the one before
-    Shift-Delete, Ctrl-X K                  forget the shown line for ever
-    Ctrl-G, Esc                             dismiss it until the next edit
-    Alt-Enter                               a new line in the command; Enter too, while a quote is open
-    ======================================  ===============================================================
+def _nothing(_: KeyPressEvent) -> None:
+    """Do nothing."""
 
-    Not every terminal sends Shift-Delete. Of Ctrl-X K, the half that comes too late does no harm.
+
+def _older(event: KeyPressEvent) -> None:
+    event.current_buffer.auto_up(count=event.arg)
+
+
+def _newer(event: KeyPressEvent) -> None:
+    event.current_buffer.auto_down(count=event.arg)
+
+
+@dataclass
+class Hooks:
+    """What keys do that is made elsewhere. A hook may be exchanged at any time."""
+
+    is_complete: Callable[[str], bool] = lambda line: not is_open(line)  # whether Enter runs it
+    past: Callable[[], Iterable[str]] = tuple  # past lines, the newest first
+    older: Handler = _older
+    newer: Handler = _newer
+    oldest: Handler = get_by_name("beginning-of-history").handler
+    newest: Handler = get_by_name("end-of-history").handler
+    search: Handler = _nothing
+    complete: Handler = _nothing
+    complete_back: Handler = _nothing
+    edit: Handler = _nothing  # in an editor
+
+
+def bindings(
+    ghost: Ghost, suggestions: Suggestions, keys: KeysConfig | None = None, hooks: Hooks | None = None
+) -> KeyBindings:
+    """Return what keys do.
+
+    Parameters
+    ----------
+    ghost, suggestions
+        Of the session.
+    keys
+        The user's.
+    hooks
+        What is made elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        ``keys`` cannot be used.
     """
-    keys = KeyBindings()
-    editing = has_focus(DEFAULT_BUFFER)
-    _bind_suggestions(keys, ghost, suggestions)
+    return _Table(ghost, suggestions, hooks or Hooks()).bind(keymap.table(keys or KeysConfig()))
 
-    @keys.add("escape", "enter", filter=editing)
-    def _new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
 
-    @keys.add("enter", filter=editing)
-    def _enter(event: KeyPressEvent) -> None:
+class _Table:
+    """The handlers; each action of `keymap.ACTIONS` is a method of its name."""
+
+    def __init__(self, ghost: Ghost, suggestions: Suggestions, hooks: Hooks) -> None:
+        self._ghost = ghost
+        self._suggestions = suggestions
+        self._hooks = hooks
+        self._suggested = Condition(lambda: is_shown(ghost))
+        self._editing = has_focus(DEFAULT_BUFFER)
+
+    def bind(self, table: dict[str, tuple[keymap.Sequence, ...]]) -> KeyBindings:
+        """Return the bindings; where several apply, the line editor takes the one that was added last."""
+        keys = KeyBindings()
+        for action in keymap.ACTIONS:
+            for sequence in table[action.name]:
+                if len(sequence) > 1:  # the second half of a chord must not end up in the line
+                    keys.add(*sequence, filter=self._editing)(_nothing)
+        readline.bind(
+            keys,
+            lambda: self._hooks.past(),
+            self._editing,
+            previous_history=lambda event: self._hooks.older(event),
+            next_history=lambda event: self._hooks.newer(event),
+            beginning_of_history=lambda event: self._hooks.oldest(event),
+            end_of_history=lambda event: self._hooks.newest(event),
+        )
+        keys.add("enter", filter=self._editing)(self.enter)
+        keys.add(Keys.BracketedPaste, filter=self._editing)(self.paste)
+        # A shell cannot be stopped, and the control character is no help in a line.
+        keys.add("c-z", filter=self._editing)(_nothing)
+        for where, condition in ((keymap.PROMPT, self._editing), (keymap.SHOWN, self._suggested)):
+            for action in keymap.ACTIONS:
+                if action.where == where:
+                    for sequence in table[action.name]:
+                        keys.add(*sequence, filter=condition)(getattr(self, action.name))
+        self._bind_vi(keys)
+        return keys
+
+    def _bind_vi(self, keys: KeyBindings) -> None:
+        for action in keymap.ACTIONS:
+            where = self._suggested if action.where == keymap.SHOWN else self._editing
+            for key in keymap.VI.get(action.name, ()):
+                keys.add(key, filter=vi_navigation_mode & where)(getattr(self, action.name))
+
+    # Enter and paste
+
+    def enter(self, event: KeyPressEvent) -> None:
+        """Run the line; begin another where it cannot be finished yet."""
         buffer = event.current_buffer
-        if buffer.document.is_cursor_at_the_end and is_open(buffer.text):
+        if vi.is_at_the_end(buffer) and not self._hooks.is_complete(buffer.text):
+            vi.go_behind(buffer)
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()
 
-    @keys.add(Keys.BracketedPaste, filter=editing)
-    def _paste(event: KeyPressEvent) -> None:
+    def paste(self, event: KeyPressEvent) -> None:
+        """Insert all of a paste at once; none of it runs."""
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
-        suggestions.usage.press(len(text) - 1)  # nobody has saved the keys of a paste: it counts as if typed
+        self._suggestions.usage.press(len(text) - 1)  # nobody has saved the keys of a paste: it counts as if typed
         event.current_buffer.insert_text(text)
 
-    @keys.add("c-z", filter=editing)
-    def _no_suspend(_: KeyPressEvent) -> None:
-        """Do nothing: a shell cannot be stopped, and a control character is no help in a line."""
+    def new_line(self, event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
 
-    return keys
+    # The suggestion
 
+    def _take(self, event: KeyPressEvent, text: str) -> None:
+        vi.go_behind(event.current_buffer)
+        event.current_buffer.insert_text(self._suggestions.take(text))
 
-def _bind_suggestions(keys: KeyBindings, ghost: Ghost, suggestions: Suggestions) -> None:
-    suggested = Condition(lambda: is_shown(ghost))
-    editing = has_focus(DEFAULT_BUFFER)
+    def accept(self, event: KeyPressEvent) -> None:
+        self._take(event, self._ghost.rest)
+        if vi_navigation_mode() and event.data == "A":
+            event.app.vi_state.input_mode = InputMode.INSERT
 
-    @keys.add("right", filter=suggested)
-    @keys.add("end", filter=suggested)
-    @keys.add("c-e", filter=suggested)
-    @keys.add("c-f", filter=suggested)
-    def _take_all(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text(suggestions.take(ghost.rest))
+    def accept_word(self, event: KeyPressEvent) -> None:
+        self._take(event, self._ghost.next_word())
 
-    @keys.add("escape", "f", filter=suggested)
-    @keys.add("c-right", filter=suggested)
-    def _take_word(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text(suggestions.take(ghost.next_word()))
+    def accept_part(self, event: KeyPressEvent) -> None:
+        self._take(event, self._ghost.next_part())
 
-    # Bound also where there is nothing to be done: the second half of a chord must not end up in the line.
-    @keys.add("escape", "n", filter=editing)
-    @keys.add("escape", "p", filter=editing)
-    def _turn(event: KeyPressEvent) -> None:
-        if is_followed(ghost):
-            suggestions.turn(1 if event.key_sequence[-1].key == "n" else -1)
+    def accept_character(self, event: KeyPressEvent) -> None:
+        self._take(event, self._ghost.next_character())
 
-    @keys.add("s-delete", filter=editing)
-    @keys.add("c-x", "k", filter=editing)
-    def _forget(_: KeyPressEvent) -> None:
-        if is_shown(ghost):
-            suggestions.forget()
+    def accept_and_run(self, event: KeyPressEvent) -> None:
+        from typeahead.text.safety import is_destructive
 
-    @keys.add("c-g", filter=suggested)
-    def _dismiss(_: KeyPressEvent) -> None:
-        suggestions.dismiss()
+        self.accept(event)
+        if is_destructive(event.current_buffer.text):
+            self._suggestions.notify("not run: it destroys")
+        else:
+            self.enter(event)
+
+    def next(self, _: KeyPressEvent) -> None:
+        if is_followed(self._ghost):
+            self._suggestions.turn(1)
+
+    def previous(self, _: KeyPressEvent) -> None:
+        if is_followed(self._ghost):
+            self._suggestions.turn(-1)
+
+    def dismiss(self, _: KeyPressEvent) -> None:
+        self._suggestions.dismiss()
+
+    def forget(self, _: KeyPressEvent) -> None:
+        if is_shown(self._ghost):
+            self._suggestions.forget()
+
+    def toggle(self, _: KeyPressEvent) -> None:
+        self._suggestions.toggle()
+
+    def show_source(self, _: KeyPressEvent) -> None:
+        self._ghost.hint = not self._ghost.hint
+
+    # What is made elsewhere
+
+    def search(self, event: KeyPressEvent) -> None:
+        self._hooks.search(event)
+
+    def complete(self, event: KeyPressEvent) -> None:
+        self._hooks.complete(event)
+
+    def complete_back(self, event: KeyPressEvent) -> None:
+        self._hooks.complete_back(event)
+
+    def edit_in_editor(self, event: KeyPressEvent) -> None:
+        self._hooks.edit(event)
 
 
 def is_followed(ghost: Ghost) -> bool:
@@ -99,7 +213,7 @@ def is_followed(ghost: Ghost) -> bool:
     return (
         not app.is_done
         and app.current_buffer.name == DEFAULT_BUFFER
-        and app.current_buffer.document.is_cursor_at_the_end
+        and vi.is_at_the_end(app.current_buffer)
         and app.current_buffer.text == ghost.typed
     )
 
@@ -132,17 +246,33 @@ class KeyCounter:
 
 
 def attach(editor: PromptSession[str], ghost: Ghost, suggestions: Suggestions) -> None:
-    """Have suggestions follow the line, keys counted, and a lone Esc dismiss at once."""
+    """Have suggestions follow the line, keys counted, and a lone Esc act at once."""
     counter, processor = KeyCounter(ghost, suggestions.usage), editor.app.key_processor
-    editor.default_buffer.on_text_changed += lambda buffer: suggestions.follow(buffer.text)
+    # While more keys wait that have been read already (typed ahead, pasted), nobody could see an answer.
+    editor.default_buffer.on_text_changed += lambda buffer: suggestions.follow(
+        buffer.text, ask=not is_behind(processor)
+    )
     processor.before_key_press += counter.begin
     processor.after_key_press += counter.end
-    processor.after_key_press += lambda _: dismiss_on_escape(ghost)
+    processor.after_key_press += lambda _: None if is_behind(processor) else suggestions.catch_up()
+    processor.after_key_press += lambda _: hurry_escape(ghost)
 
 
-def dismiss_on_escape(ghost: Ghost) -> None:
-    """After each key: a lone Esc dismisses at once, though it may still be the first half of an Alt key."""
-    processor = get_app().key_processor
-    if [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue:
+def is_behind(processor: KeyProcessor) -> bool:
+    """Return whether keys wait that have been read, or the line is done: nothing need be asked about it."""
+    return bool(processor.input_queue) or get_app().is_done
+
+
+def hurry_escape(ghost: Ghost) -> None:
+    """After each key: a lone Esc dismisses, in vi mode goes to command mode, at once.
+
+    It may still be the first half of an Alt key, for those whose keyboard has none. A terminal sends the two halves of
+    a real one together.
+    """
+    app = get_app()
+    processor = app.key_processor
+    alone = [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue
+    app.timeoutlen = _CHORD_S if not alone else 0 if vi_mode() else _META_S
+    if alone and not vi_mode():
         ghost.dismiss()
-        get_app().invalidate()
+        app.invalidate()
