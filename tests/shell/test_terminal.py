@@ -393,7 +393,7 @@ def test_grey_text_appears_and_right_takes_all(daemon: TableDaemon, open_shell: 
     wait_for_input(terminal, "git commit -m 'mend it'")
     column, row = terminal.cursor()
     assert terminal.row()[:column].endswith("git com")
-    assert "\x1b[90mmit -m 'mend it'" in terminal.screen(colours=True)[row]
+    assert "\x1b[38;5;244mmit -m 'mend it'" in terminal.screen(colours=True)[row]
     terminal.press("Right")
     wait_until(lambda: terminal.row()[: terminal.cursor()[0]].endswith("mend it'"), lambda: repr(terminal.screen()))
 

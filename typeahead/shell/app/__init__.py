@@ -21,6 +21,7 @@ from typeahead.shell import prompt, suggestions
 from typeahead.shell.app import keys, vi
 from typeahead.shell.app.editor import Editor
 from typeahead.shell.app.ghost_text import GhostText
+from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.app.past import PastLinesHistory
 from typeahead.shell.app.style import line_style, open_output
@@ -60,6 +61,7 @@ class App:
             lambda: self._editor.app.invalidate(),
             Options(settings.shell.suggest, settings.text.empty, process.private),
         )
+        self._highlighter = Highlighter(lambda: self._editor.app.invalidate()) if settings.shell.syntax else None
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._editor = PromptSession[str](
             self._prompt,
@@ -67,12 +69,15 @@ class App:
             output=open_output(),
         self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
             style=line_style(settings.shell.style),
+            include_default_pygments_style=False,
             history=PastLinesHistory(lines),
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
             input_processors=[GhostText(ghost, self._prompt)],
             prompt_continuation="",
         )
         keys.attach(self._editor, ghost, self._suggestions)
+        if self._highlighter is not None:
+            self._highlighter.attach(self._editor)
 
     def run(self) -> int:
             cursor=vi.CursorShapes(),
@@ -129,6 +134,9 @@ class App:
         await loop.run_in_executor(None, import_module, "typeahead.shell.client")
         self._begin_line()
         await loop.run_in_executor(None, suggestions.load)
+        if self._highlighter is not None:
+            await self._highlighter.load()
+            self._highlighter.begin_line(self._process.cwd, self._process.names, self._editor.default_buffer)
 
     def _begin_line(self) -> None:
         if not gc.isenabled():  # since the start of the process; what has been imported stays, and need not be searched
@@ -137,6 +145,8 @@ class App:
         self._suggestions.begin_line(self._process.cwd, self._process.names)
         if typed := self._editor.default_buffer.text:  # keys from before the prompt was there
             self._suggestions.follow(typed)
+        if self._highlighter is not None:
+            self._highlighter.begin_line(self._process.cwd, self._process.names, self._editor.default_buffer)
 
     def _prompt(self) -> ANSI:
         process = self._process
@@ -189,6 +199,8 @@ class App:
             self._show_startup_output()
             self._editor.app.invalidate()
         self._suggestions.know(self._process.names)
+        if self._highlighter is not None:
+            self._highlighter.know(self._process.names)
 
     def _on_startup_output(self) -> None:
         self._startup_output += self._process.read_output()

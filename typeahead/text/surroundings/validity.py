@@ -27,8 +27,8 @@ _READERS = word_set(
     "file stat du df ps free uptime uname hostname env printenv true false test [ history sleep diff cmp tree jobs"
 )
 _GIT_READERS = word_set("status log diff show blame grep shortlog describe rev-parse ls-files remote")
-_MOVERS = frozenset({"cd", "pushd", "popd", "z", "j", "autojump"})
-_PIPES = frozenset({"|", "|&", "("})
+MOVERS = frozenset({"cd", "pushd", "popd", "z", "j", "autojump"})
+PIPES = frozenset({"|", "|&", "("})
 _SUPERUSER_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -60,35 +60,35 @@ class Judge:
         cwd, is_changed = self._cwd, False  # changed: an earlier command may have made what is missing now
         changes = False
         for command in parsed.commands:
-            if command.separator not in _PIPES:
+            if command.separator not in PIPES:
                 is_changed = is_changed or changes
             call = invocation(command)
             if not command.is_opaque and not is_changed and not self._is_right(command, call, cwd, num_typed):
                 return False
-            if call.name is not None and call.name.literal in _MOVERS:
+            if call.name is not None and call.name.literal in MOVERS:
                 cwd = None
             else:
-                changes = changes or _may_change(command, call)
+                changes = changes or may_change(command, call)
         return True
 
     def _is_right(self, command: SimpleCommand, call: Invocation, cwd: str | None, num_typed: int) -> bool:
         for operator, target in command.redirections:
-            if operator == "<" and self._is_missing(target, cwd, num_typed):
+            if operator == "<" and self.is_missing(target, cwd, num_typed):
                 return False
         if call.name is None:
             return True
         name = call.name.literal
-        if name is None or (call.name.end > num_typed and not self._is_command(call, name, cwd)):
+        if name is None or (call.name.end > num_typed and not self.is_command(call, name, cwd)):
             return name is None
         usage = USAGES.get(name)
         if name in ("cd", "pushd"):
-            return self._is_directory(call.arguments, cwd, num_typed)
+            return self.is_place(call.arguments, cwd, num_typed)
         return usage is None or not any(
-            self._is_missing(word, cwd, num_typed, must_be_directory=name == "rmdir")
-            for word in _needed(name, usage, call.arguments)
+            self.is_missing(word, cwd, num_typed, must_be_directory=name == "rmdir")
+            for word in needed(name, usage, call.arguments)
         )
 
-    def _is_command(self, call: Invocation, name: str, cwd: str | None) -> bool:
+    def is_command(self, call: Invocation, name: str, cwd: str | None) -> bool:
         """Return False if there is no such command for certain."""
         if call.name is not None and ("/" in name or call.name.has_tilde):
             path = absolute(name, cwd, self._environ, call.name.has_tilde)
@@ -130,7 +130,7 @@ class Judge:
         found = status(self._glance, os.path.join(cwd, name))
         return not found.known or (found.value is not None and found.value.is_directory)
 
-    def _is_missing(self, word: Token, cwd: str | None, num_typed: int, must_be_directory: bool = False) -> bool:
+    def is_missing(self, word: Token, cwd: str | None, num_typed: int, must_be_directory: bool = False) -> bool:
         """Return True if what ``word`` names is known not to be there."""
         value = word.literal
         # A `+5` is an option of old, `=ls` is zsh's path of a command.
@@ -145,7 +145,7 @@ class Judge:
             return found.known
         return (must_be_directory or path.endswith("/")) and not found.value.is_directory
 
-    def _is_directory(self, words: list[Token], cwd: str | None, num_typed: int) -> bool:
+    def is_place(self, words: list[Token], cwd: str | None, num_typed: int) -> bool:
         """Return False if `cd` with these words goes nowhere for certain."""
         places = [word for word in words if not (word.raw.startswith("-") and len(word.raw) > 1)]
         value = places[0].literal if len(places) == 1 else None
@@ -168,7 +168,7 @@ class Judge:
         return False
 
 
-def _may_change(command: SimpleCommand, call: Invocation) -> bool:
+def may_change(command: SimpleCommand, call: Invocation) -> bool:
     """Return whether after ``command`` there may be files, directories or commands that are not there now."""
     if any(">" in operator and target.raw not in ("/dev/null", "1", "2") for operator, target in command.redirections):
         return True
@@ -181,7 +181,7 @@ def _may_change(command: SimpleCommand, call: Invocation) -> bool:
     return call.name.literal not in _READERS
 
 
-def _needed(name: str, usage: Usage, words: list[Token]) -> list[Token]:
+def needed(name: str, usage: Usage, words: list[Token]) -> list[Token]:
     """Return the arguments that must name something that exists."""
     if name == "tar":
         return _archive(words)
