@@ -56,6 +56,8 @@ def loaded(tmp_path: Path, module: str, *args: str) -> set[str]:
         ["history", "list"],
         ["complete", "--help"],
         ["why", "--help"],
+        ["init", "--help"],
+        ["init", "zsh"],
         ["forget", "--help"],
         ["stats", "--help"],
         ["train", "--help"],

@@ -3,7 +3,8 @@
 Run as a program it is the real daemon but for the model: ``FAKE_LOAD_S`` and ``FAKE_SUGGEST_S`` say how long loading
 and answering take, ``FAKE_FAIL`` makes loading fail (where it names a file: until that exists), ``FAKE_GATE`` names a
 file without which loading does not end. ``FAKE_LEARNT`` names the file in which the model keeps what it has learnt, and
-``FAKE_LEARN_S`` says how long learning one event takes.
+``FAKE_LEARN_S`` says how long learning one event takes. ``FAKE_TABLE`` is a JSON object of the lines that complete a
+prefix, instead of those made of the session's past.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ class FakeSuggester:
         if prefix == "surroundings":
             return [FakeSuggestion(f"{prefix} {self.surroundings}", "model", -1.0)]
         time.sleep(float(os.environ.get("FAKE_SUGGEST_S", "0")))
+        if "FAKE_TABLE" in os.environ:
+            lines = json.loads(os.environ["FAKE_TABLE"]).get(prefix, [])
+            return [FakeSuggestion(line, "model", -1.0) for line in lines[:n]]
         context = "|".join(self.lines)
         return [FakeSuggestion(f"{prefix}<{context}>{i}@{cwd}", "model", -1.0 - i) for i in range(n)]
 

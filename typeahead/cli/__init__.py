@@ -39,6 +39,7 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     "shell": Subcommand("typeahead.cli.shell", "shell", "Open your bash with completions in grey (the default)."),
+    "init": Subcommand("typeahead.cli.init", "init", "Print what brings suggestions into your own shell."),
     "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of PREFIX."),
     "why": Subcommand("typeahead.cli.why", "why", "Print what could complete PREFIX, and why it is shown or not."),
     "forget": Subcommand("typeahead.cli.forget", "forget", "Forget lines for good."),
@@ -46,8 +47,8 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "history": Subcommand(
         "typeahead.cli.history", "history", "Import, export, list or search the commands that are remembered."
     ),
-    "config": Subcommand("typeahead.cli.config", "config", "Show or change settings."),
     "keys": Subcommand("typeahead.cli.keys", "keys", "Print what the keys do."),
+    "config": Subcommand("typeahead.cli.config", "config", "Show or change settings."),
     "train": Subcommand(
         "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
     ),

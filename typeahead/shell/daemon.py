@@ -27,6 +27,7 @@ from weakref import WeakKeyDictionary
 
 from typeahead import __version__, config
 from typeahead.errors import DaemonError, TypeaheadError
+from typeahead.shell import integration
 from typeahead.shell.protocol import Message
 from typeahead.shell.server import Server
 from typeahead.shell.store import Store
@@ -84,6 +85,8 @@ def run(load: Load | None = None, detached: bool = False) -> None:
         load = load or partial(load_model, model, settings.text, config.data_dir() / "adapted.safetensors")
         server = Server(listener, load, store, model, settings.daemon.idle_s, about)
         _stop_on_signals(server)
+        with suppress(TypeaheadError):  # what one's own shells read at their start is that of this version
+            integration.refresh()
         _log.info("version %s, process %d, listening on %s", __version__, os.getpid(), path)
         ended = server.run()
         _log.info("stopped: %s", server.stopping)
