@@ -18,7 +18,8 @@ __ta_completions() {
     local IFS=$' \t\n' question=() loaded
     COMPREPLY=()
     builtin mapfile -d '' -t question <"$__ta_dir/question"
-    loaded=$(__ta_answer_in_time "${question[@]}")
+    # Two parentheses: only a subshell of a substitution can make process groups.
+    loaded=$( (__ta_answer_in_time "${question[@]}"))
     builtin printf 'C %d\0' "${question[0]}" 1<>"$__ta_dir/records"
     [[ ! $loaded ]] || __ta_load_specification "$loaded"
     return "$status"
