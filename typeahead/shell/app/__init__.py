@@ -62,25 +62,27 @@ class App:
             Options(settings.shell.suggest, settings.text.empty, process.private),
         )
         self._highlighter = Highlighter(lambda: self._editor.app.invalidate()) if settings.shell.syntax else None
+        ghost.hint = settings.shell.hint
+        self._editing = settings.shell.editing
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
+        self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
         self._editor = PromptSession[str](
             self._prompt,
             input=self._keyboard,
             output=open_output(),
-        self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
             style=line_style(settings.shell.style),
             include_default_pygments_style=False,
             history=PastLinesHistory(lines),
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
             input_processors=[GhostText(ghost, self._prompt)],
             prompt_continuation="",
+            cursor=vi.CursorShapes(),
         )
         keys.attach(self._editor, ghost, self._suggestions)
         if self._highlighter is not None:
             self._highlighter.attach(self._editor)
 
     def run(self) -> int:
-            cursor=vi.CursorShapes(),
         """Prompt and run lines until the shell has ended; return its exit status."""
         for number in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, _leave)
@@ -157,6 +159,7 @@ class App:
         self._terminal.raw()
         self._interrupted = False
         self._suggestions.usage.begin()
+        self._follow_editing()
         try:
             return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
         except KeyboardInterrupt:
@@ -166,10 +169,17 @@ class App:
                 raise SystemExit(128 + signal.SIGHUP) from None
             return "exit"
 
+    def _follow_editing(self) -> None:
+        """Have emacs or vi keys, as the user's settings or else the shell underneath say."""
+        vi.follow(self._editor, self._process.editing if self._editing == "auto" else self._editing)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the shell's variables, as far as they are known."""
+        return self._process.names.environ if self._process.names else {}
+
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
         cwd, started, began = self._process.cwd, time.time(), time.monotonic()
-        self._follow_editing()
         outcome = self._process.run(line, self._was_interrupted)
         self._terminal.raw()
         if outcome is None:
@@ -179,14 +189,6 @@ class App:
             duration_s, rules = time.monotonic() - began, self._process.history_rules
             if kinds := self._suggestions.record(line, cwd, outcome.status, started, duration_s, rules):
                 self._terminal.write(_withheld(kinds))
-    def _follow_editing(self) -> None:
-        """Have emacs or vi keys, as the user's settings or else the shell underneath say."""
-        vi.follow(self._editor, self._process.editing if self._editing == "auto" else self._editing)
-
-    def _environ(self) -> dict[str, str]:
-        """Return the shell's variables, as far as they are known."""
-        return self._process.names.environ if self._process.names else {}
-
         return True
 
     # The shell underneath
@@ -197,6 +199,7 @@ class App:
             self._terminal.take()
             self._on_startup_output()
             self._show_startup_output()
+            self._follow_editing()
             self._editor.app.invalidate()
         self._suggestions.know(self._process.names)
         if self._highlighter is not None:
@@ -211,7 +214,6 @@ class App:
         """Put what the user's start-up file has printed above the prompt."""
         if not self._startup_output:
             return
-            self._follow_editing()
         app = self._editor.app
         app.renderer.erase()
         self._terminal.write(self._startup_output.decode("utf-8", "surrogateescape"))
