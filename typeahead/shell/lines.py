@@ -1,17 +1,20 @@
-"""Past lines in memory: for Up and Down, and for suggestions while no daemon answers."""
+"""Past lines in memory: for Up and Down, and for suggestions and searches while no daemon answers."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 from typeahead import config
 from typeahead.errors import TypeaheadError
+from typeahead.shell.runs import SAYS_NOTHING, Run
 
 _MOST = 5000  # lines kept; looking through all of them takes about a third of a millisecond
-_SAYS_NOTHING = (130, 148)  # statuses of a command that the user has interrupted or stopped
+_MOST_OLDER = 2000  # lines that are read at once from the store, beyond those in memory
 
 
 class PastLines:
@@ -26,6 +29,8 @@ class PastLines:
         # Line -> whether it has ever worked (None: nobody knows); a dict keeps the order.
         self._of_session: dict[str, bool | None] = {}  # oldest first
         self._loaded: dict[str, bool | None] = {}  # newest first
+        self._session_runs: list[Run] = []  # oldest first
+        self._loaded_runs: list[Run] = []  # newest first
         self._thread: threading.Thread | None = None
 
     def load(self) -> None:
@@ -36,6 +41,7 @@ class PastLines:
     def reload(self) -> None:
         """Begin to read again: what has been forgotten meanwhile must go from memory, too."""
         self._of_session.clear()
+        self._session_runs.clear()
         self._begin_to_read()
 
     def _begin_to_read(self) -> None:
@@ -52,15 +58,27 @@ class PastLines:
         if self._thread is not None:
             self._thread.join()
 
-    def add(self, line: str, status: int | None = None) -> None:
+    def add(
+        self,
+        line: str,
+        status: int | None = None,
+        cwd: str | None = None,
+        session: str = "",
+        started: float | None = None,
+        duration_s: float | None = None,
+    ) -> None:
         """Put a line of this session in front; ``status`` is that of its end."""
         self._of_session[line] = _outcome(self._of_session.pop(line, None), status)
+        moment = time.time() if started is None else started
+        self._session_runs.append(Run(line, cwd, status, session, moment, duration_s))
 
     def remove(self, line: str) -> bool:
         """Forget a line; return whether it was there."""
         there = line in self._of_session or line in self._loaded
         self._of_session.pop(line, None)
         self._loaded = {other: worked for other, worked in self._loaded.items() if other != line}
+        self._session_runs = [run for run in self._session_runs if run.text != line]
+        self._loaded_runs = [run for run in self._loaded_runs if run.text != line]
         return there
 
     def __iter__(self) -> Iterator[str]:
@@ -74,6 +92,23 @@ class PastLines:
     def older(self) -> list[str]:
         """Return the lines that have been read and that this session has not run again, the newest first."""
         return [line for line in self._loaded if line not in self._of_session]
+
+    def runs(self) -> list[Run]:
+        """Return what is known of each run, in no order; the start is 0 or less where that is not known."""
+        return [*self._session_runs, *self._loaded_runs]
+
+    def read_older(self, prefix: str) -> list[str]:
+        """Return lines that start with ``prefix``, newest first, from the store: for a thread, and the oldest ones."""
+        from typeahead.history import History
+
+        path = config.history_file()
+        try:
+            if not path.exists():
+                return []
+            with closing(History(path, timeout_s=1.0)) as history:
+                return history.newest(prefix, _MOST_OLDER)
+        except (OSError, TypeaheadError):
+            return []
 
     def going_on(self, prefix: str) -> Iterator[str]:
         """Yield the longer lines that start with ``prefix``, the newest first, but for those that never worked.
@@ -97,26 +132,26 @@ class PastLines:
 
     def _read(self) -> None:
         loaded: dict[str, bool | None] = {}
-        stored = self._stored()
-        for line, status in stored:
-            loaded[line] = _outcome(loaded.get(line), status)
-        for line in reversed(read_bash_history(self._shell_history)):
+        runs = self._stored()
+        for run in runs:
+            loaded[run.text] = _outcome(loaded.get(run.text), run.status)
+        for age, line in enumerate(reversed(read_bash_history(self._shell_history))):
             loaded.setdefault(line, None)
+            if line.strip():
+                runs.append(Run(line, None, None, "", -float(age), None))
+        self._loaded_runs = runs
         self._loaded = dict(islice(((line, worked) for line, worked in loaded.items() if line.strip()), _MOST))
 
-    def _stored(self) -> list[tuple[str, int | None]]:
-        """Return what the history store holds, as lines and their status, the newest first."""
+    def _stored(self) -> list[Run]:
+        """Return what the history store holds, the newest first."""
         from typeahead.history import History
 
         path = config.history_file()
         try:
             if not path.exists():
                 return []
-            history = History(path, timeout_s=1.0)
-            try:
-                return [(event.command, event.status) for event in history.latest(_MOST)]
-            finally:
-                history.close()
+            with closing(History(path, timeout_s=1.0)) as history:
+                return [Run(*event[1:5], *event[6:]) for event in history.latest(_MOST)]
         except (OSError, TypeaheadError):  # the daemon tells what is wrong with the store; a prompt goes on without
             return []
 
@@ -125,7 +160,7 @@ def _outcome(known: bool | None, status: int | None) -> bool | None:
     """Return whether a line has ever worked, from what was known and the status of one more run."""
     if status == 0:
         return True
-    if status is None or status in _SAYS_NOTHING:
+    if status is None or status in SAYS_NOTHING:
         return known
     return known or False
 
