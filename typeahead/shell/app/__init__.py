@@ -24,7 +24,9 @@ from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.app.past import PastLinesHistory
+from typeahead.shell.app.search import Search
 from typeahead.shell.app.style import line_style, open_output
+from typeahead.shell.app.walking import Walking
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
@@ -79,6 +81,10 @@ class App:
             cursor=vi.CursorShapes(),
         )
         keys.attach(self._editor, ghost, self._suggestions)
+        self._walking = Walking(lines)
+        search = Search(self._editor, lines, self._suggestions, lambda: process.cwd, terminal.raw)
+        self._hooks.older, self._hooks.newer = self._walking.older, self._walking.newer
+        self._hooks.search = search.open
         if self._highlighter is not None:
             self._highlighter.attach(self._editor)
 
@@ -159,6 +165,7 @@ class App:
         self._terminal.raw()
         self._interrupted = False
         self._suggestions.usage.begin()
+        self._walking.begin_line()
         self._follow_editing()
         try:
             return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
