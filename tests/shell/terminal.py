@@ -45,7 +45,9 @@ class Terminal:
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed")
         self._folder = tempfile.mkdtemp(prefix="ta-tmux-")
-        self._environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **environment}
+        # The short prompt, which tells tests status and directory, unless a test asks for the user's own.
+        defaults = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TYPEAHEAD_SHELL_PROMPT": "short"}
+        self._environment = {**os.environ, **defaults, **environment}
         self._environment.pop("TMUX", None)
         settings = ["set", "-g", "remain-on-exit", "on", ";", "set", "-s", "escape-time", "0", ";"]
         settings += ["set", "-g", "history-limit", "5000", ";"]

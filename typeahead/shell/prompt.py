@@ -1,7 +1,7 @@
-"""The prompt's text: ``[status] directory ❯``, the same for the first paint and for the line editor.
+"""The short prompt: ``[status] directory ❯``, the same for the first paint and for the line editor.
 
 Where nothing of the session is kept, ``private`` stands before the directory. On the way to the first paint, so it
-imports almost nothing.
+imports almost nothing. The user's own prompt: `typeahead.shell.own_prompt`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,18 @@ def render(status: int, cwd: str, columns: int, private: bool = False) -> str:
     private
         Whether to say that nothing of the session is kept.
     """
-    colours = ("",) * 5 if is_plain() else (_STATUS, _PRIVATE, _DIRECTORY, _MARK, _RESET)
-    status_colour, dim, colour, bold, reset = colours
+    colours = ("",) * 4 if is_plain() else (_STATUS, _DIRECTORY, _MARK, _RESET)
+    status_colour, colour, bold, reset = colours
     unicode = speaks_unicode()
     failed = f"{status_colour}[{status}]{reset} " if status else ""
     directory = shorten(cwd, max(6, min(_WIDEST, columns // 3)), "…" if unicode else "..")
-    mode = f"{dim}private{reset} " if private else ""
+    mode = private_mark() if private else ""
     return f"{failed}{mode}{colour}{directory}{reset} {bold}{'❯' if unicode else '>'}{reset} "
+
+
+def private_mark() -> str:
+    """Return what says that nothing of the session is kept."""
+    return "private " if is_plain() else f"{_PRIVATE}private{_RESET} "
 
 
 def is_plain() -> bool:

@@ -6,7 +6,7 @@ meanwhile wait, unechoed, in the terminal's queue.
 
 from __future__ import annotations
 
-from typeahead.shell import prompt
+from typeahead.shell import first_prompt, prompt
 from typeahead.shell.terminal import Terminal
 
 TYPE_CHECKING = False  # `typing` would keep the prompt waiting
@@ -37,10 +37,12 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
     terminal.raw()
     try:
         cwd = prompt.initial_cwd()
+        first = "" if private or prompt.is_dumb() else first_prompt.remembered(program or "", cwd)
+        shown = first_prompt.for_terminal(first) if first else prompt.render(0, cwd, terminal.columns, private)
         # Bracketed paste from the first moment: lines pasted before the line editor is up must not run either.
-        terminal.write(prompt.render(0, cwd, terminal.columns, private) + ("" if prompt.is_dumb() else "\x1b[?2004h"))
+        terminal.write(shown + ("" if prompt.is_dumb() else "\x1b[?2004h"))
         terminal.hold()
-        return _session(terminal, cwd, {"program": program, "suggest": suggest}, private)
+        return _session(terminal, cwd, {"program": program, "suggest": suggest}, private, first)
     except Exception:
         # The message stands where the prompt stood.
         terminal.write("\r\n" if prompt.is_dumb() else "\r\x1b[K\x1b[?2004l")
@@ -49,7 +51,7 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
         terminal.restore()
 
 
-def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool) -> int:
+def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool, first: str) -> int:
     import gc
 
     # Importing makes many objects and no garbage; looking for some costs a twentieth of the time. `App` switches the
@@ -68,6 +70,6 @@ def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool)
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
 
-        return App(terminal, process, settings).run()
+        return App(terminal, process, settings, first, flags["program"] or "").run()
     finally:
         process.close()

@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import NoReturn
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.formatted_text import ANSI
 
 from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
@@ -24,6 +23,7 @@ from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.app.past import PastLinesHistory
+from typeahead.shell.app.prompts import PromptText
 from typeahead.shell.app.search import Search
 from typeahead.shell.app.style import line_style, open_output
 from typeahead.shell.app.walking import Walking
@@ -47,15 +47,20 @@ class App:
         made them.
     settings
         The user's.
+    first, shell
+        Of the user's own prompts: what has been painted, and under which name they are remembered.
     """
 
-    def __init__(self, terminal: Terminal, process: Process, settings: Config) -> None:
+    def __init__(
+        self, terminal: Terminal, process: Process, settings: Config, first: str = "", shell: str = ""
+    ) -> None:
         self._terminal = terminal
         self._process = process
         self._loop: asyncio.AbstractEventLoop | None = None
         self._first: asyncio.Task[None] | None = None
         self._interrupted = False
         self._startup_output = b""
+        self._prompts = PromptText(terminal, process, settings.shell.prompt == "own", first, shell)
         ghost, lines = Ghost(), PastLines()
         self._suggestions = Suggestions(
             ghost,
@@ -69,15 +74,16 @@ class App:
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
         self._editor = PromptSession[str](
-            self._prompt,
+            self._prompts.left,
             input=self._keyboard,
             output=open_output(),
             style=line_style(settings.shell.style),
             include_default_pygments_style=False,
             history=PastLinesHistory(lines),
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
-            input_processors=[GhostText(ghost, self._prompt)],
-            prompt_continuation="",
+            input_processors=[GhostText(ghost, self._prompts.width_before)],
+            prompt_continuation=self._prompts.continuation,
+            rprompt=self._prompts.right,
             cursor=vi.CursorShapes(),
         )
         keys.attach(self._editor, ghost, self._suggestions)
@@ -115,7 +121,7 @@ class App:
         loop.add_reader(self._process.fileno(), self._on_shell)
         loop.add_reader(self._process.output, self._on_startup_output)
         loop.add_reader(self._process.pidfd, self._on_death)
-        self._terminal.write("\r")  # the line editor paints over the first paint
+        self._prompts.return_to_start()  # the line editor paints over the first paint
         try:
             while self._process.poll() is None:
                 line = await self._read_line()
@@ -156,14 +162,11 @@ class App:
         if self._highlighter is not None:
             self._highlighter.begin_line(self._process.cwd, self._process.names, self._editor.default_buffer)
 
-    def _prompt(self) -> ANSI:
-        process = self._process
-        return ANSI(prompt.render(process.status, process.cwd, self._terminal.columns, process.private))
-
     async def _read_line(self) -> str:
         """Return the next line; ``exit`` for Ctrl-D on an empty one, and nothing for Ctrl-C."""
         self._terminal.raw()
         self._interrupted = False
+        self._prompts.begin()
         self._suggestions.usage.begin()
         self._walking.begin_line()
         self._follow_editing()
@@ -194,7 +197,7 @@ class App:
         self._terminal.finish_line()
         if outcome.ran:
             duration_s, rules = time.monotonic() - began, self._process.history_rules
-            if kinds := self._suggestions.record(line, cwd, outcome.status, started, duration_s, rules):
+            if kinds := self._suggestions.record(self._process.line, cwd, outcome.status, started, duration_s, rules):
                 self._terminal.write(_withheld(kinds))
         return True
 
@@ -206,6 +209,7 @@ class App:
             self._terminal.take()
             self._on_startup_output()
             self._show_startup_output()
+            self._prompts.begin()
             self._follow_editing()
             self._editor.app.invalidate()
         self._suggestions.know(self._process.names)
