@@ -2,27 +2,24 @@
 # Tab in the bash underneath, sourced by rc.bash: what may stand at the end of the line being edited, from the same
 # specifications that bash itself completes with (`complete`, bash-completion).
 #
-# typeahead writes the question into $__ta_dir/question and sends a key, whose macro has readline complete a command of
-# ours: so this runs while readline is idle and no command is run, and $?, PIPESTATUS, the history and PROMPT_COMMAND
-# stay as they are. Fields end in NUL:
-#   number  mode ("command", "argument", "variable")  meaning of the word at the cursor  word word ...
+# typeahead writes the question into $__ta_dir/question and sends a key (see rc.bash) that is read while readline is idle.
+# Fields end in NUL:
+#   number  the line up to the cursor  mode ("command", "argument", "variable")  meaning of the word there  word word ...
 # The words are those of one command as they stand in the line, without assignments before it, up to the cursor.
 # The answer goes into $__ta_dir/answer, whole before the record "C <number>" tells of it; NUL-ended, too:
-#   number  state ("done", "slow")  option,option,...  characters of the last word that stay  (kind text description)...
+#   number  state ("done", "slow")  option,option,...  characters of the last word that stay
+#   and for each completion: kind  text  what to append  description
 #
 # The work is done in a process of its own, which can be killed and cannot change anything here. A specification that
 # bash-completion has loaded there is loaded here, too, once the answer is out, so that it is there the next time.
 
 __ta_completions() {
-    { local status=$?; local -; set +euxv; } 2>/dev/null
     local IFS=$' \t\n' question=() loaded
-    COMPREPLY=()
     builtin mapfile -d '' -t question <"$__ta_dir/question"
     # Two parentheses: only a subshell of a substitution can make process groups.
     loaded=$( (__ta_answer_in_time "${question[@]}"))
     builtin printf 'C %d\0' "${question[0]}" 1<>"$__ta_dir/records"
     [[ ! $loaded ]] || __ta_load_specification "$loaded"
-    return "$status"
 } 2>/dev/null </dev/null
 
 # Standard input of everything here is nothing, and what it prints goes nowhere.
@@ -44,10 +41,10 @@ __ta_answer_in_time() {
     command mv -f -- "$file.new" "$file"
 }
 
-# $1 number  $2 mode  $3 meaning of the word  $4... words; on file descriptor 3: the command to load completions for
+# $1 number  $2 line  $3 mode  $4 meaning of the word  $5... words; on file descriptor 3: the command to load completions for
 __ta_answer() {
-    local number=$1 mode=$2 meaning=$3
-    shift 3
+    local number=$1 mode=$3 meaning=$4
+    shift 4
     local words=("$@") options='' kept=0
     # shellcheck disable=SC2317 # called by the specifications' functions
     compopt() { # bash's own knows only the function that readline has called
@@ -82,14 +79,14 @@ __ta_entries() {
     local lines=()
     builtin mapfile -n 5000 -t lines
     # shellcheck disable=SC2059 # the kind is one of ours
-    ((${#lines[@]} == 0)) || builtin printf "$1"'\0%s\0\0' "${lines[@]}"
+    ((${#lines[@]} == 0)) || builtin printf "$1"'\0%s\0 \0\0' "${lines[@]}"
 }
 
 __ta_commands() {
     local name names=()
     builtin mapfile -t names < <(builtin compgen -a -- "$1")
     for name in "${names[@]}"; do
-        builtin printf 'alias\0%s\0%s\0' "$name" "${BASH_ALIASES[$name]-}"
+        builtin printf 'alias\0%s\0 \0%s\0' "$name" "${BASH_ALIASES[$name]-}"
     done
     __ta_entries function < <(builtin compgen -A function -X '__ta_*' -- "$1")
     __ta_entries builtin < <(builtin compgen -b -- "$1")
@@ -118,15 +115,20 @@ __ta_arguments() {
     __ta_find_specification "$command" "$current" "$previous"
     __ta_follow_specification "$command" "$current" "$previous"
     builtin printf '%s\0' "$number" 'done' "$options" "$kept"
-    [[ ,$options, == *,nosort,* ]] && replies=("${replies[@]:0:5000}")
+    local append=' '
+    [[ ,$options, != *,nospace,* ]] || append=''
     if [[ ,$options, == *,filenames,* ]]; then
         for last in "${replies[@]:0:5000}"; do
             # shellcheck disable=SC2088 # as it stands in the line
             [[ $last == '~/'* ]] && point=$HOME/${last:2} || point=$last
-            [[ -d $point ]] && builtin printf 'directory\0%s\0\0' "$last" || builtin printf 'file\0%s\0\0' "$last"
+            if [[ -d $point ]]; then
+                builtin printf 'directory\0%s\0/\0\0' "${last%/}"
+            else
+                builtin printf 'file\0%s\0%s\0\0' "$last" "$append"
+            fi
         done
     elif ((${#replies[@]})); then
-        builtin printf 'argument\0%s\0\0' "${replies[@]:0:5000}"
+        builtin printf "argument\\0%s\\0$append\\0\\0" "${replies[@]:0:5000}"
     fi
 }
 

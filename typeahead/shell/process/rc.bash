@@ -22,6 +22,7 @@ __ta_serve() {
     case $COMP_KEY in
         1) __ta_load "$status" "$options" ;;
         28) __ta_check ;;
+        29) __ta_completions ;;
         *) __ta_report "$status" ;;
     esac
     COMPREPLY=()
@@ -212,14 +213,10 @@ __ta_bind() {
     run="\\025\\001 { __ta_quiet && :; } 2>/dev/null; $run\\015"
     builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
     for map in emacs vi-insert vi-command; do
-        builtin bind -m "$map" '"\t": complete' '"\001": complete' '"\034": complete' "\"\\036\": \"$run\""
+        builtin bind -m "$map" '"\t": complete' '"\001": complete' '"\034": complete' '"\035": complete' "\"\\036\": \"$run\""
         builtin bind -m "$map" -x '"\037": __ta_repair'
     done
-    for map in emacs vi-insert; do
-        builtin bind -m "$map" '"\035": "\025__ta_completions \t\025"'
-    done
     builtin complete -E -F __ta_serve
-    builtin complete -F __ta_completions __ta_completions
 } 2>/dev/null
 
 __ta_repair() {
@@ -237,7 +234,7 @@ __ta_settle() {
     set +o history # the lines are kept by typeahead; `history` still lists this session's
     [[ ! $__ta_private ]] || builtin unset HISTFILE
     __ta_hook_up
-    exec >"$__ta_tty" 2>&1
+    exec 1<>"$__ta_tty" 2>&1 # for reading, too: `more` takes its keys from there
 }
 
 # shellcheck source=typeahead/shell/process/complete.bash
