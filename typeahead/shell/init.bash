@@ -87,7 +87,7 @@ __typeahead_escape() {
 __typeahead_ask() {
     local REPLY cwd fields text IFS=$'\t'
     __typeahead_found=() __typeahead_index=0
-    ((${#1} <= 4096)) && __typeahead_reachable || return 1
+    ((${#1} <= 4096)) && [[ $1 || ${__typeahead_text_empty-} != off ]] && __typeahead_reachable || return 1
     __typeahead_count=$((__typeahead_count + 1))
     __typeahead_escape "$PWD"
     cwd=$REPLY
@@ -217,6 +217,7 @@ __typeahead_word() {
     blanks=${rest%%[![:blank:]]*}
     rest=${rest:${#blanks}}
     __typeahead_show "$READLINE_LINE$blanks${rest%%[[:blank:]]*}"
+    __typeahead_shown='' # what is there to go on with is the rest of this one
 }
 
 __typeahead_show() {
@@ -240,6 +241,7 @@ __typeahead_forget() {
 # In vi's maps Alt is Escape and then another key, so that only C-x is taken there.
 __typeahead_bind() {
     local map key taken
+    [[ ${__typeahead_shell_suggest-} == off ]] && return
     for map in emacs vi-insert vi-command; do
         taken=$(builtin bind -m "$map" -p | command grep -v '^#'; builtin bind -m "$map" -s; builtin bind -m "$map" -X)
         for key in "${typeahead_suggest_key-\\e;}=suggest" '\C-x;=suggest' "${typeahead_word_key-\\e,}=word" \

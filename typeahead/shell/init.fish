@@ -90,7 +90,8 @@ end
 function __typeahead_ask
     set -g __typeahead_found
     set -g __typeahead_index 1
-    test (string length -- "$argv[1]") -le 4096; and __typeahead_reachable; or return 1
+    test (string length -- "$argv[1]") -le 4096; or return 1
+    test -n "$argv[1]" -o "$__typeahead_text_empty" != off; and __typeahead_reachable; or return 1
     set -g __typeahead_count (math $__typeahead_count + 1)
     __typeahead_send suggest\t$__typeahead_count\t$argv[2]\t(__typeahead_escape $PWD)\t(__typeahead_escape "$argv[1]")
     # An answer that was not read, after Ctrl-C, may still lie there. There is one for each question.
@@ -159,7 +160,7 @@ end
 function __typeahead_suggest
     set -l line "$(commandline -b)"
     set -l num (count $__typeahead_found)
-    if test $num -gt 0; and test "$line" = "$__typeahead_shown"
+    if test $num -gt 0; and test -n "$__typeahead_shown"; and test "$line" = "$__typeahead_shown"
         set -g __typeahead_index (math "$__typeahead_index % ($num + 1) + 1")
     else
         set -g __typeahead_typed $line
@@ -182,6 +183,7 @@ function __typeahead_word
         set text $__typeahead_found[1]
     end
     __typeahead_show $line(string sub -s (math $length + 1) -- $text | string match -r '^[ \t]*[^ \t]+')
+    set -g __typeahead_shown # what is there to go on with is the rest of this one
 end
 
 function __typeahead_show
@@ -214,7 +216,9 @@ if not set -q __typeahead_bound
     set -q typeahead_suggest_key; or set -l typeahead_suggest_key \e\;
     set -q typeahead_word_key; or set -l typeahead_word_key \e,
     set -q typeahead_forget_key; or set -l typeahead_forget_key \ek
-    for mode in default insert
+    set -l modes default insert
+    test "$__typeahead_shell_suggest" = off; and set modes
+    for mode in $modes
         for pair in suggest:$typeahead_suggest_key word:$typeahead_word_key forget:$typeahead_forget_key
             set -l key (string split -m 1 : -- $pair)
             test -n "$key[2]"; and not bind -M $mode $key[2] >/dev/null 2>&1; or continue

@@ -46,6 +46,7 @@ from typeahead.shell.dialect import join_fields, split_fields
 from typeahead.shell.protocol import MAX_PREFIX, is_safe
 
 DEADLINE_S = 0.015  # for an answer; the shell itself gives up after 20 ms
+_PATIENCE_S = 2.0  # with a question that is asked again before it is answered
 _CHECK_S = 5.0  # between looks whether the shell's process has become another program
 _MAX_ANSWER_BYTES = 4000  # written to a FIFO in one piece
 _MAX_REQUEST_BYTES = 1 << 20
@@ -72,7 +73,7 @@ class Relay:
         self._shell = _Shell(pid)
         self._client = client
         self._inbox = bytearray()
-        self._asked: dict[int, Question] = {}  # by the client's id; not answered yet
+        self._asked: tuple[int, Question, float] | None = None  # the client's id, what it is about, since when
         self._kept: dict[Question, list[str]] = {}
         self._waiting: tuple[str, Question, float] | None = None  # the shell's id, its question, until when
         self._state = client.state
@@ -149,13 +150,16 @@ class Relay:
 
     def _ask(self, question: Question) -> bool:
         """Put a question to the daemon; return whether one is there. The one before is forgotten."""
-        prefix, cwd, n = question
-        self._asked = {self._client.suggest(prefix, cwd, n): question}
+        now = time.monotonic()
+        if self._asked is None or self._asked[1] != question or now > self._asked[2] + _PATIENCE_S:
+            prefix, cwd, n = question
+            self._asked = (self._client.suggest(prefix, cwd, n), question, now)
         return self._client.fileno() >= 0
 
     def _record(self, fields: list[str]) -> None:
         _, started, duration, status, cwd, command = fields
         self._kept.clear()
+        self._asked = None
         duration_s = float(duration) if duration else None
         # A shell that has no clock tells the duration alone.
         began = float(started) if started else time.time() - (duration_s or 0.0)
@@ -174,9 +178,9 @@ class Relay:
 
     def _receive(self) -> None:
         for reply in self._client.receive():
-            question = self._asked.pop(reply.id, None)
-            if question is None:
+            if self._asked is None or reply.id != self._asked[0]:
                 continue
+            question, self._asked = self._asked[1], None
             texts = [one.text for one in reply.suggestions if is_safe(one.text)]
             self._keep(question, texts)
             if self._waiting is not None and self._waiting[1] == question:
