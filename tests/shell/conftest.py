@@ -1,13 +1,15 @@
-"""Daemons with a fake model, and bare connections to them."""
+"""Daemons with a fake model, bare connections to them, and our shell in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.shell.fake_daemon import Daemon, Peer, Start
+from tests.shell.terminal import Terminal, shell_command, wait_until
 from typeahead import config
 
 
@@ -40,3 +42,27 @@ def connect(path: Path) -> Iterator[Callable[[], Peer]]:
     yield connect_one
     for peer in peers:
         peer.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "folder"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def open_shell(folder: Path, isolated_home: Path) -> Iterator[Callable[..., Terminal]]:
+    """Open a terminal with our shell in it, by default without a daemon; wait for its prompt."""
+    terminals = []
+
+    def open_one(*options: str, bashrc: str = "", prompt: str = "folder ❯", **kwargs: Any) -> Terminal:
+        (isolated_home / ".bashrc").write_text(bashrc)
+        terminal = Terminal(shell_command(*options), folder, **{"TYPEAHEAD_SHELL_PROMPT": "short", **kwargs})
+        terminals.append(terminal)
+        wait_until(lambda: any(row.endswith(prompt) for row in terminal.screen()), lambda: repr(terminal.screen()))
+        return terminal
+
+    yield open_one
+    for terminal in terminals:
+        terminal.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.terminal import TableDaemon, Terminal, is_running, process_table, shell_command, wait_until
+from tests.shell.terminal import TableDaemon, Terminal, is_running, process_table, wait_until
 from typeahead import config
 from typeahead.errors import DaemonError
 from typeahead.history import History
@@ -25,13 +25,6 @@ TABLE = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
     served = TableDaemon(config.socket_path(), TABLE)
     yield served
@@ -39,23 +32,6 @@ def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
 
 
 Open = Callable[..., Terminal]
-
-
-@pytest.fixture
-def open_shell(folder: Path, isolated_home: Path) -> Iterator[Open]:
-    """Open a terminal with our shell in it, by default without a daemon; wait for its prompt."""
-    terminals = []
-
-    def open_one(*options: str, bashrc: str = "", prompt: str = "folder ❯", **kwargs: object) -> Terminal:
-        (isolated_home / ".bashrc").write_text(bashrc)
-        terminal = Terminal(shell_command(*options), folder, **kwargs)  # type: ignore[arg-type]
-        terminals.append(terminal)
-        wait_until(lambda: any(row.endswith(prompt) for row in terminal.screen()), lambda: repr(terminal.screen()))
-        return terminal
-
-    yield open_one
-    for terminal in terminals:
-        terminal.close()
 
 
 @pytest.fixture

@@ -82,7 +82,9 @@ def preview(text: str, places: Set[int], num_rows: int, looks: Looks) -> list[Fr
         shown = "" if character == "\n" else visible(character, looks.unicode)
         if character == "\n" or used + width(shown) > looks.columns:
             if len(rows) == num_rows:
-                rows[-1] = [*rows[-1][: max(0, len(rows[-1]) - len(looks.ellipsis))], ("", looks.ellipsis)]
+                if used + len(looks.ellipsis) > looks.columns:
+                    del rows[-1][-len(looks.ellipsis) :]
+                rows[-1].append(("", looks.ellipsis))
                 break
             rows.append([])
             used = 0

@@ -359,7 +359,7 @@ class Search:
         rows: list[Fragments] = []
         if self._doomed is not None:
             return (
-                [[("ansired bold", cut("again: forget for ever", looks.columns, looks.ellipsis))]] if room > 1 else []
+                [[("ansired bold", cut("press again to forget it for ever", looks.columns, looks.ellipsis))]] if room > 1 else []
             )
         if match is not None and room >= 4:
             length = columns_of([("", visible(character)) for character in match.text[: looks.columns]])
