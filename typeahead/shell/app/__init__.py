@@ -17,7 +17,7 @@ from prompt_toolkit import PromptSession
 
 from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
-from typeahead.shell.app import keys, vi
+from typeahead.shell.app import keys, resizing, vi
 from typeahead.shell.app.editor import Editor
 from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
@@ -86,6 +86,7 @@ class App:
             rprompt=self._prompts.right,
             cursor=vi.CursorShapes(),
         )
+        resizing.install(self._editor.app)
         keys.attach(self._editor, ghost, self._suggestions)
         self._walking = Walking(lines)
         search = Search(self._editor, lines, self._suggestions, lambda: process.cwd, terminal.raw)
