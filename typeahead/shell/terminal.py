@@ -97,10 +97,13 @@ class Terminal:
             return
 
     def raw(self) -> None:
-        """Bring keys through at once and unechoed; keys typed before stay in the queue."""
+        """Bring keys through at once and unechoed; keys typed before stay in the queue.
+
+        Enter stays a newline: what is typed ahead may be meant for a command, which knows it as nothing else.
+        """
         mode = [*self.cooked[:_CC], list(self.cooked[_CC])]
         mode[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
-        mode[_IFLAG] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+        mode[_IFLAG] &= ~(termios.IXON | termios.IXOFF | termios.INLCR | termios.IGNCR)
         mode[_CC][termios.VMIN], mode[_CC][termios.VTIME] = 1, 0
         self._set(mode)
 

@@ -68,6 +68,7 @@ class _Reader(PosixStdinReader):
             data += got
             self._look_for_marks(got)
             if got in (b"\r", b"\n") and not pasting:
+                data[-1:] = b"\r"  # the terminal makes a newline of Enter; prompt_toolkit knows it as this
                 self._terminal.accept_interrupts()
                 break
         if not data and not self.closed and select.select([self.stdin_fd], [], [], 0)[0]:
