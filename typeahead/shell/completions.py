@@ -1,8 +1,8 @@
 """Completions of the word at the cursor: what the shell underneath is asked, and what its answer means.
 
 The shell is asked with the words of the command that is being typed, and answers as its own specifications do (see
-`complete.bash` and `complete.zsh` beside `shell.process`). Where it has nothing to say, files, commands and branches are
-looked up without it.
+`complete.bash` and `complete.zsh` beside `shell.process`). Where it has nothing to say, files, commands and branches
+are looked up without it.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _tokens(line: str) -> Iterator[Token]:
 
 def common_prefix(found: Sequence[Completion]) -> str:
     """Return what all texts begin with; no backslash is left without what it escapes."""
-    prefix = os.path.commonprefix([each.text for each in found])
+    prefix = os.path.commonprefix([each.text for each in found])  # noqa: RUF071  # of characters
     backslashes = len(prefix) - len(prefix.rstrip("\\"))
     return prefix[:-1] if backslashes % 2 else prefix
 

@@ -22,6 +22,7 @@ from typeahead.shell.app.editor import Editor
 from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
+from typeahead.shell.app.menu import Menu
 from typeahead.shell.app.past import PastLinesHistory
 from typeahead.shell.app.prompts import PromptText
 from typeahead.shell.app.search import Search
@@ -92,6 +93,9 @@ class App:
         search = Search(self._editor, lines, self._suggestions, lambda: process.cwd, terminal.raw)
         self._hooks.older, self._hooks.newer = self._walking.older, self._walking.newer
         self._hooks.search = search.open
+        menu = Menu(process, ghost, self._suggestions)
+        menu.attach(self._editor)
+        self._hooks.complete, self._hooks.complete_back = menu.complete, menu.complete_back
         if self._highlighter is not None:
             self._highlighter.attach(self._editor)
 
@@ -195,6 +199,7 @@ class App:
         self._terminal.raw()
         if outcome is None:
             return False
+        self._terminal.recover(failed=outcome.status != 0)
         self._terminal.finish_line()
         if outcome.ran:
             duration_s, rules = time.monotonic() - began, self._process.history_rules
