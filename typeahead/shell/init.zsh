@@ -19,7 +19,7 @@ typeset -g __typeahead_command= __typeahead_folder= __typeahead_started= __typea
 typeset -gF __typeahead_next_start=0 __typeahead_start_delay=1 __typeahead_next_try=0 __typeahead_try_delay=0.1
 typeset -gi __typeahead_heard=0 __typeahead_unanswered=0 __typeahead_question=0 __typeahead_dismissed_daemon=0
 typeset -g __typeahead_draws= __typeahead_ready= __typeahead_off= # who draws: "own", or a plugin's name
-typeset -g __typeahead_typed= __typeahead_asked=$'\n' __typeahead_line= __typeahead_shown= __typeahead_turn=
+typeset -g __typeahead_typed= __typeahead_asked=$'\n' __typeahead_line= __typeahead_shown= __typeahead_turn= __typeahead_stale=
 typeset -ga __typeahead_alternatives=()
 typeset -gA __typeahead_originals=() __typeahead_forgotten=()
 typeset -g __typeahead_style= __typeahead_unsafe='[[:cntrl:]]'
@@ -88,7 +88,7 @@ __typeahead_connect() {
     (( __typeahead_try_delay = __typeahead_try_delay < 150 ? __typeahead_try_delay * 2 : 300 ))
     __typeahead_inbox= __typeahead_unanswered=0 __typeahead_heard=0 __typeahead_asked=$'\n'
     __typeahead_send hello $__typeahead_session || return
-    for record in "${(@)__typeahead_journal[-50,-1]}"; do
+    for record in "${(@)__typeahead_journal[1,50]}"; do # that many fit for sure; each answer makes room for one more
         __typeahead_send $record || return
     done
     zle -F -w $__typeahead_fd __typeahead-answer
@@ -181,7 +181,10 @@ __typeahead_take() {
             (( __typeahead_unanswered-- ))
             [[ $2 != $__typeahead_question || $3 == overtaken ]] || __typeahead_offer "${@:4}"
             ;;
-        record) __typeahead_journal=("${(@)__typeahead_journal:#record$tab$2$tab*}") ;;
+        record)
+            __typeahead_journal=("${(@)__typeahead_journal:#record$tab$2$tab*}")
+            [[ -z ${__typeahead_journal[50]-} ]] || __typeahead_send "${__typeahead_journal[50]}"
+            ;;
         error) # a record that cannot be kept will not be kept next time either
             [[ $2 != $__typeahead_question ]] || (( __typeahead_unanswered-- ))
             __typeahead_journal=("${(@)__typeahead_journal:#record$tab${2:-none}$tab*}")
@@ -210,10 +213,11 @@ __typeahead_offer() {
         __typeahead_alternatives=(${__typeahead_line:+"$__typeahead_line"} "${(@)found:#$__typeahead_line}")
         __typeahead_step $__typeahead_turn
         __typeahead_turn=
-    elif [[ -n ${found[1]-} && ( -z $__typeahead_line || ${found[1]} == "$__typeahead_line"* ) ]]; then
-        # What is shown and still fits what is typed stays: grey text must not flicker.
-        __typeahead_line=${found[1]}
+    elif [[ -n $__typeahead_stale || -z $__typeahead_line || ${found[1]-} == "$__typeahead_line"* ]]; then
+        # What is shown and still fits what is typed on stays: grey text must not flicker.
+        __typeahead_line=${found[1]-}
     fi
+    __typeahead_stale=
 }
 
 # Beginning, prompts, lines, end
@@ -294,7 +298,10 @@ __typeahead_precmd() {
         record="record"$'\t'"$(( ++__typeahead_id ))"$'\t'"$__typeahead_started"$'\t'"$duration"
         record+=$'\t'"$__typeahead_status"$'\t'"$folder"$'\t'"$REPLY"
         __typeahead_command=
-        (( $#record < 60000 )) && __typeahead_journal+=("$record") && [[ -n $__typeahead_fd ]] && __typeahead_send $record
+        if (( $#record < 60000 )); then
+            __typeahead_journal=("${(@)__typeahead_journal[$(( $#__typeahead_journal < 1000 ? 1 : 2 )),-1]}" "$record")
+            [[ -z $__typeahead_fd ]] || __typeahead_send $record
+        fi
     fi
     __typeahead_connect
     [[ -n $__typeahead_fd ]] || __typeahead_start

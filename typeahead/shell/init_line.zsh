@@ -21,9 +21,11 @@ __typeahead-answer() {
 __typeahead-redraw() {
     emulate -L zsh
     if [[ $BUFFER != "$__typeahead_typed" ]]; then
+        # What fits after a deletion may stay until there is something better.
+        [[ $BUFFER == "$__typeahead_typed"* ]] && __typeahead_stale= || __typeahead_stale=1
+        [[ $__typeahead_line == "$BUFFER"?* && -n $BUFFER ]] || __typeahead_line=
         __typeahead_typed=$BUFFER __typeahead_turn=
         __typeahead_alternatives=()
-        [[ $__typeahead_line == "$BUFFER"?* ]] || __typeahead_line=
     fi
     if [[ $__typeahead_draws == own && -z $__typeahead_off ]]; then
         [[ $BUFFER == "$__typeahead_asked" ]] || __typeahead_ask 1
