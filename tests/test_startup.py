@@ -101,6 +101,7 @@ def test_a_session_in_the_shell_loads_no_numerical_library_and_no_command_line_p
     own_terminal = "import os; os.close(os.open(os.ttyname(0), os.O_RDWR))\n"
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
+    Path(os.environ["HOME"], ".bashrc").write_text("PS1='❯ '\n")
     # A daemon that accepts and never answers: one that is still loading. So none is started.
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(runtime / "silent.sock"))

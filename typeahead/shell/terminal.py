@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 _IFLAG, _LFLAG, _CC = 0, 3, 6  # places in termios' list
 
+# What a command may have left on and a prompt cannot do with: colours, line-drawing characters, insert mode, no
+# wrapping, application keys; a hidden cursor; reports of the mouse and of focus.
+_USABLE = "\x1b[0m\x1b(B\x0f\x1b[4l\x1b[?7h\x1b[?1l\x1b>\x1b[?25h" + "".join(
+    f"\x1b[?{mode}l" for mode in (1000, 1002, 1003, 1004, 1005, 1006, 1015)
+)
+# What one that has crashed may have left besides: output held back, another keyboard protocol, a scrolling region (of
+# which the end moves the cursor), the alternate screen. Leaving that brings a saved cursor back, also where it was not
+# on: so the cursor is saved before. But tmux brings back another one; there, the prompt goes to the last row.
+_CRASHED = "\x1b[?2026l\x1b[=0u\x1b7\x1b[r\x1b8"
+_LEAVE_SCREEN, _LEAVE_SCREEN_OF_TMUX = "\x1b7\x1b[?1049l", "\x1b[?1047l\x1b[9999;1H\n"
+_HARMLESS_SIGNALS = (2, 13, 20)  # by which programs end or stop that have tidied up: INT, PIPE, TSTP
+
 
 class NoTerminalError(ShellError):
     """Standard input or output is not a terminal."""
@@ -44,6 +56,7 @@ class Terminal:
         self.pgrp = os.getpgrp()
         self._wait_for_the_foreground()
         self._original: list[Any] = termios.tcgetattr(self.fd)
+        self._left_raw = False  # by the last command
         self.cooked = self._original  # the mode for commands: as the user had it, then as commands leave it
         try:
             self.path = os.ttyname(self.fd)
@@ -134,7 +147,8 @@ class Terminal:
             mode: list[Any] = termios.tcgetattr(self.fd)
         except termios.error:
             return
-        if status == 0 and mode[_LFLAG] & termios.ICANON and mode[_IFLAG] & termios.ICRNL:
+        self._left_raw = not (mode[_LFLAG] & termios.ICANON and mode[_IFLAG] & termios.ICRNL)
+        if status == 0 and not self._left_raw:
             self.cooked = mode
 
     def _set(self, mode: list[Any], when: int = termios.TCSADRAIN) -> None:
@@ -142,6 +156,20 @@ class Terminal:
             termios.tcsetattr(self.fd, when, mode)
         except termios.error:  # the terminal has gone
             return
+
+    def recover(self, status: int) -> None:
+        """Undo what a command may have done to the terminal that would spoil a prompt; what it has printed stays.
+
+        Parameters
+        ----------
+        status
+            Of the command. Killed by a signal, or failed with the terminal left raw, it has crashed.
+        """
+        if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+            return
+        killed = status > 128 and status - 128 not in _HARMLESS_SIGNALS
+        crashed = _CRASHED + (_LEAVE_SCREEN_OF_TMUX if os.environ.get("TMUX") else _LEAVE_SCREEN)
+        self.write(_USABLE + (crashed if killed or (status and self._left_raw) else ""))
 
     def finish_line(self) -> None:
         """Leave the cursor in the first column, with a mark where a command's output had no newline at its end.

@@ -199,7 +199,7 @@ class App:
         self._terminal.raw()
         if outcome is None:
             return False
-        self._terminal.recover(failed=outcome.status != 0)
+        self._terminal.recover(outcome.status)
         self._terminal.finish_line()
         if outcome.ran:
             duration_s, rules = time.monotonic() - began, self._process.history_rules
