@@ -35,6 +35,7 @@ _ANSWER_S = 2.5  # for the shell, which itself gives up a moment earlier
 _SIGN_S = 0.1  # after which the user sees that something is being waited for
 _DISK_MS = 200.0  # for files, in a thread
 _PAGE = 8  # entries
+_ROWS = 12  # of the menu, with the line
 _FORGIVEN = " /"  # what is not put twice at the cursor
 
 _STYLE = {
@@ -74,6 +75,7 @@ class Menu:
         self._surroundings: Surroundings | None = None
         self._task: asyncio.Task[None] | None = None
         self._document = Document()  # for which completions are being looked for
+        self._steps = 0  # in the menu, asked for by keys that came before it
         self._asked: Question | None = None  # for which the menu is open
         self._found: list[Completion] = []
         self._shown: list[Completion] = []  # in the menu
@@ -99,7 +101,9 @@ class Menu:
         self._step(event.current_buffer, -1)
 
     def _step(self, buffer: Buffer, step: int) -> None:
-        if self._asked is None or buffer.complete_state is None:
+        if self._task is not None and not self._task.done() and buffer.document == self._document:
+            self._steps += step
+        elif self._asked is None or buffer.complete_state is None:
             self._begin(buffer)
         elif len(self._shown) == 1:
             buffer.go_to_completion(0)
@@ -131,7 +135,7 @@ class Menu:
 
     def _begin(self, buffer: Buffer) -> None:
         self._stop()
-        self._document = buffer.document
+        self._document, self._steps = buffer.document, 0
         self._task = get_app().create_background_task(self._complete(buffer))
 
     def _stop(self) -> None:
@@ -167,6 +171,8 @@ class Menu:
             self._put(buffer, asked, prefix, "")
         else:
             self._open(buffer, asked, found)
+            if self._steps:
+                self._move(buffer, self._steps)
 
     def _sign(self, notice: str) -> None:
         if self._ghost.notice in ("…", ""):
@@ -220,6 +226,8 @@ class Menu:
 
     def _open(self, buffer: Buffer, asked: Question, found: list[Completion]) -> None:
         self._asked, self._found = asked, found
+        rows = self._editor.app.output.get_size().rows
+        self._editor.reserve_space_for_menu = min(_ROWS, rows // 2)  # of a low window the line keeps its part
         described = any(each.description for each in found)
         self._editor.complete_style = CompleteStyle.COLUMN if described else CompleteStyle.MULTI_COLUMN
         self._fill(buffer, found)
@@ -279,7 +287,7 @@ class Menu:
 
         asked, before = self._asked, buffer.document.text_before_cursor
         assert asked is not None
-        if before[: asked.start] == asked.before[: asked.start] and len(before) >= asked.start:
+        if before.startswith(asked.before):
             found = completions.narrowed(self._found, before[asked.start :])
             if found and (len(found) > 1 or found[0].text != before[asked.start :]):
                 self._fill(buffer, found)
