@@ -119,7 +119,7 @@ __typeahead_last() {
     text=${text#"${text%%[0-9]*}"}
     number=${text%%[!0-9]*}
     text=${text:${#number}+2}
-    line=${text%$'\n'}
+    line=${text%"${text##*[!$'\n']}"} # after a here-document there are two
 } 2>/dev/null
 
 # Before every prompt, first.
