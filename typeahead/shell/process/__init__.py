@@ -31,7 +31,8 @@ Each record is a letter, mostly a blank and a text, and NUL:
 ``S text``                the prompt on the right, where the shell has one
 ``2 text``                the prompt of continued lines
 ``E emacs`` / ``E vi``    the keys of the line editor; before the first report, then as they change
-``H control nl ignore``   ``HISTCONTROL`` and ``HISTIGNORE``, as they change; a newline between them
+``H control nl ignore``   ``HISTCONTROL`` and ``HISTIGNORE`` (what `Process.rule_names` says), as they change; a
+                          newline between them
 ``D count status cwd``    the report: lines read so far, ``$?``, directory
 ``N``                     the file ``names`` says what the shell knows now
 ``K number answer``       to ``check``: ``whole``, ``open`` (more lines are needed), ``wrong`` (running it prints why)
@@ -41,18 +42,14 @@ Each record is a letter, mostly a blank and a text, and NUL:
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import select
 import shutil
 import signal
-import struct
-import sys
 import tempfile
 import termios
 import time
-import tty
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +59,7 @@ from typeahead import config
 from typeahead.shell import syntax
 from typeahead.shell.names import Names
 from typeahead.shell.process.completing import Completing
+from typeahead.shell.process.private import die_with, make_private, unread
 from typeahead.shell.process.records import Prompts, Report, Told
 from typeahead.shell.terminal import Terminal
 
@@ -110,7 +108,7 @@ class Process:
     line : str
         The last line as it was run: after the shell's history expansion.
     history_rules : dict
-        The shell's ``HISTCONTROL`` and ``HISTIGNORE`` when it read the last line.
+        What the shell kept out of its history when it read the last line: see `shell.ignore`.
     ready : bool
         The start-up files have been read and the shell waits for a line.
     completing : Completing
@@ -120,6 +118,7 @@ class Process:
     """
 
     keys: Keys
+    rule_names = ("HISTCONTROL", "HISTIGNORE")  # what the two fields of record H are
 
     def __init__(self, terminal: Terminal, program: str, cwd: str, private: bool = False) -> None:
         self.terminal = terminal
@@ -133,13 +132,13 @@ class Process:
         self.pid = 0
         self.pidfd = -1
         self._folder = Path(tempfile.mkdtemp(prefix=f"shell-{os.getpid()}-", dir=config.runtime_dir()))
-        self._told = Told(self._folder)
+        self._told = Told(self._folder, self.rule_names)
         self._line_file = self._folder / "line"
         os.mkfifo(self._folder / "records", 0o600)
         # Read-write, so that it never reads as ended between two records.
         self._records = os.open(self._folder / "records", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._master, self._slave = os.openpty()
-        _make_private(self._slave)
+        make_private(self._slave)
         os.set_blocking(self._master, False)
         self.completing = Completing(self._folder, self._send)
         self._inbox = b""
@@ -157,6 +156,10 @@ class Process:
 
     def _environment(self) -> dict[str, str]:
         raise NotImplementedError
+
+    def _open_input(self) -> int:
+        """Return what is to be the shell's standard input; called in its process."""
+        return self._slave
 
     def _leave_now(self, line: str) -> str:
         """Return ``line``, which asks to leave for the second time, so that stopped jobs no longer hold it back."""
@@ -198,7 +201,7 @@ class Process:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _die_with(parent)
+                die_with(parent)
                 for ignored in (
                     signal.SIGTTOU,
                     signal.SIGTTIN,
@@ -208,7 +211,7 @@ class Process:
                     signal.SIGXFSZ,
                 ):
                     signal.signal(ignored, signal.SIG_DFL)
-                os.dup2(self._slave, 0)
+                os.dup2(self._open_input(), 0)
                 os.closerange(3, 256)
                 # Not a process group of its own: an interactive shell makes one and takes the terminal itself.
                 os.execve(self.program, arguments, environment)
@@ -407,14 +410,14 @@ class Process:
 
     def _unread(self) -> int:
         """Bytes on the private terminal that the shell has not read."""
-        return int(struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))[0])
+        return unread(self._slave)
 
     def _follow_size(self) -> None:
         """Give the private terminal the user's window size, from which the shell sets ``LINES`` and ``COLUMNS``."""
         size = os.get_terminal_size(1)
         if (size.lines, size.columns) != self._size:
             self._size = (size.lines, size.columns)
-            fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("4H", size.lines, size.columns, 0, 0))
+            termios.tcsetwinsize(self._slave, (size.lines, size.columns))
             if self.ready:
                 os.kill(self.pid, signal.SIGWINCH)
 
@@ -428,23 +431,3 @@ def _sweep(runtime: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         except (ValueError, OSError):
             continue
-
-
-def _make_private(slave: int) -> None:
-    """Let every byte through as it is: no echo, no key with a meaning, also when a line editor asks for signals."""
-    tty.setraw(slave)
-    mode = termios.tcgetattr(slave)
-    mode[6] = [b"\0"] * len(mode[6])
-    mode[6][termios.VMIN] = 1
-    termios.tcsetattr(slave, termios.TCSANOW, mode)
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel hang up on this process when the thread that forked it dies, however that happens."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGHUP, 0, 0, 0)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)

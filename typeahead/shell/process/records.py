@@ -36,6 +36,8 @@ class Told:
     ----------
     folder : Path
         Where the shell writes what is too long for a record.
+    rule_names : tuple of str
+        Names of the two fields of record ``H``.
 
     Attributes
     ----------
@@ -46,14 +48,15 @@ class Told:
     editing : str
         ``emacs`` or ``vi``.
     history_rules : dict
-        ``HISTCONTROL`` and ``HISTIGNORE`` as they are now.
+        What the shell keeps out of its history now, by those names.
     names : Names or None
         The shell's commands and variables.
     expanded : str or None
         The last line after history expansion, where that has changed it; empty where it has failed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rule_names: tuple[str, str]) -> None:
+        self._rule_names = rule_names
         self._names_file = folder / "names"
         self._names_data = b""
         self.initialised = False
@@ -79,7 +82,7 @@ class Told:
             self.editing = "vi" if text == "vi" else "emacs"
         elif kind == "H":
             control, _, ignore = text.partition("\n")
-            self.history_rules = {"HISTCONTROL": control, "HISTIGNORE": ignore}
+            self.history_rules = dict(zip(self._rule_names, (control, ignore), strict=True))
         elif kind == "N":
             self._read_names()
         elif kind == "X":

@@ -1,0 +1,36 @@
+"""The private terminal of the shell underneath, and its tie to us."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import sys
+import termios
+import tty
+
+
+def make_private(slave: int) -> None:
+    """Let every byte through as it is: no echo, no key with a meaning, also when a line editor asks for signals."""
+    tty.setraw(slave)
+    mode = termios.tcgetattr(slave)
+    mode[6] = [b"\0"] * len(mode[6])
+    mode[6][termios.VMIN] = 1
+    termios.tcsetattr(slave, termios.TCSANOW, mode)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel hang up on this process when the thread that forked it dies, however that happens."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGHUP, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def unread(slave: int) -> int:
+    """Return how many bytes wait on a terminal for whoever reads it."""
+    return int(struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, b"\0" * 4))[0])
