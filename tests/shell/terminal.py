@@ -90,6 +90,10 @@ class Terminal:
         """Return the visible rows, without blanks at their ends; with ``colours``, with escape sequences."""
         return [row.rstrip() for row in self._tmux("capture-pane", "-p", *(["-e"] if colours else [])).splitlines()]
 
+    def all_rows(self) -> list[str]:
+        """Return the rows that have scrolled away and the visible ones."""
+        return [row.rstrip() for row in self._tmux("capture-pane", "-p", "-S", "-").splitlines()]
+
     def cursor(self) -> tuple[int, int]:
         """Return column and row of the cursor, from 0."""
         column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()

@@ -1,0 +1,235 @@
+"""What stands on the screen, in a real terminal: after any change of the window's size, in any script and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.shell.terminal import TableDaemon, Terminal, shell_command, wait_until
+from typeahead import config
+from typeahead.shell.app.resizing import rows_above
+
+LONG = "echo " + " ".join(f"word{number}" for number in range(20))
+WIDE = "echo 漢字かな交じり文 " * 6
+TABLE = {"git com": "git commit -m 'mend it'", "日本": "日本語の長い提案 " + "長い" * 40, "a\u0301": "a\u0301bc"}
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
+    served = TableDaemon(config.socket_path(), TABLE)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def open_shell(tmp_path: Path, isolated_home: Path) -> Iterator[Open]:
+    """Open a terminal with our shell in it and its short prompt; wait for that."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (isolated_home / ".bashrc").write_text("")
+    terminals = []
+
+    def open_one(*options: str, **kwargs: object) -> Terminal:
+        environment = {"TYPEAHEAD_SHELL_PROMPT": "short", **kwargs}
+        term = str(environment.pop("TERM", "xterm-256color"))  # tmux sets its own in the window
+        command = ["env", f"TERM={term}", *shell_command("--shell", "bash", *options)]
+        terminal = Terminal(command, folder, **environment)  # type: ignore[arg-type]
+        terminals.append(terminal)
+        wait_until(lambda: "folder" in terminal.row(), lambda: repr(terminal.screen()))
+        return terminal
+
+    yield open_one
+    for terminal in terminals:
+        terminal.close()
+
+
+def typed(terminal: Terminal) -> str:
+    """Return what stands from the last prompt on, rows joined, blanks left out."""
+    text = "".join(row.ljust(1) for row in terminal.screen())
+    return text.rpartition("❯")[2].replace(" ", "")
+
+
+def wait_for_line(terminal: Terminal, line: str) -> None:
+    """Wait until ``line`` alone stands behind the one prompt in sight."""
+    wanted = line.replace(" ", "")
+    wait_until(
+        lambda: typed(terminal) == wanted and "".join(terminal.screen()).count("❯") == 1,
+        lambda: f"not once {line!r} in {terminal.screen()} but {typed(terminal)!r}",
+    )
+
+
+# The size of the window
+
+
+@pytest.mark.parametrize("line", ["short", LONG, WIDE, "x" * 500], ids=["short", "words", "wide", "500"])
+@pytest.mark.parametrize("home", [False, True], ids=["cursor at the end", "cursor at the beginning"])
+def test_a_line_is_drawn_once_after_each_change_of_the_windows_width(open_shell: Open, line: str, home: bool) -> None:
+    terminal = open_shell("--no-suggest", columns=60, rows=40)
+    terminal.type(line)
+    wait_for_line(terminal, line)
+    if home:
+        terminal.press("C-a")
+    for columns in (41, 20, 77, 59, 23, 100):
+        terminal.resize(columns, 40)
+        wait_for_line(terminal, line)
+
+
+def test_nothing_above_the_prompt_is_lost_when_the_window_changes(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", columns=60, rows=40)
+    terminal.run("seq 100 106")
+    terminal.wait_for("106")
+    terminal.type(LONG)
+    wanted = [str(number) for number in range(100, 107)]
+    for columns in (30, 20, 90, 61):
+        terminal.resize(columns, 40)
+        wait_until(lambda: typed(terminal) == LONG.replace(" ", ""), lambda: repr(terminal.screen()))
+        text = "".join(f"{row} " for row in terminal.all_rows())
+        between = text[text.index(" seq ") :].partition("❯")  # above it, tmux has kept what was cleared at the start
+        assert between[0].split()[-8:-1] == wanted
+        assert "❯" not in between[2]
+
+
+def test_grey_text_is_drawn_anew_with_the_window_and_can_be_taken_after(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=50)
+    terminal.type("git com")
+    wait_for_line(terminal, TABLE["git com"])
+    terminal.resize(24, 24)
+    wait_until(lambda: typed(terminal).endswith("…"), lambda: repr(terminal.screen()))
+    assert "".join(terminal.screen()).count("❯") == 1
+    terminal.resize(90, 24)
+    wait_for_line(terminal, TABLE["git com"])
+    terminal.press("Right")
+    terminal.resize(33, 24)
+    wait_for_line(terminal, TABLE["git com"])
+
+
+def test_a_window_changed_while_vim_runs_leaves_a_right_prompt(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", columns=70)
+    terminal.run("vim -u NONE note.txt")
+    terminal.wait_for("~")
+    terminal.resize(32, 18)
+    terminal.run(":q!")
+    wait_until(lambda: "~\n" not in "\n".join(terminal.screen()), lambda: repr(terminal.screen()))
+    terminal.type(LONG)
+    wait_until(lambda: typed(terminal) == LONG.replace(" ", ""), lambda: repr(terminal.screen()))
+    terminal.resize(70, 18)
+    wait_until(lambda: typed(terminal) == LONG.replace(" ", ""), lambda: repr(terminal.screen()))
+
+
+def test_a_line_on_the_last_row_scrolls_and_is_edited_in_place(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", columns=40, rows=8)
+    terminal.run("seq 20")
+    wait_until(lambda: terminal.row().endswith("❯") and "20" in terminal.screen(), lambda: repr(terminal.screen()))
+    assert terminal.cursor()[1] == 7
+    terminal.type("x" * 100)
+    wait_until(lambda: typed(terminal) == "x" * 100, lambda: repr(terminal.screen()))
+    terminal.press("C-u")
+    terminal.type("echo short")
+    wait_for_line(terminal, "echo short")
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([1, 1, 1, 2]), max_size=60), min_size=1, max_size=6),
+    st.integers(2, 40),
+    st.integers(0, 60),
+)
+def test_rows_above_the_cursor_are_those_of_a_terminal_that_breaks_rows(
+    rows: list[list[int]], columns: int, column: int
+) -> None:
+    def broken(widths: list[int]) -> int:
+        """Return how many rows a terminal makes of one, by putting its characters into cells."""
+        number, used = 1, 0
+        for width in widths:
+            if used + width > columns:
+                number, used = number + 1, 0
+            used += width
+        return number
+
+    above = rows_above(rows, column, columns)
+    assert sum(map(broken, rows[:-1])) <= above
+    assert above <= sum(map(broken, rows[:-1])) + max(broken(rows[-1]) - 1, column // (columns - 1 or 1))
+
+
+# Scripts
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["echo 漢字 done", "echo e\u0301te\u0301 done", "echo 👍 done", "echo שלום עולם done", "echo ｆｕｌｌ done"],
+    ids=["CJK", "combining", "emoji", "right to left", "full width"],
+)
+def test_any_script_is_shown_and_edited_in_place(open_shell: Open, line: str) -> None:
+    terminal = open_shell("--no-suggest", columns=40)
+    terminal.type(line)
+    wait_for_line(terminal, line)
+    terminal.press("C-a")
+    terminal.type("x")
+    wait_for_line(terminal, "x" + line)
+    terminal.press("C-e")
+    for _ in " done":
+        terminal.press("BSpace")
+    wait_for_line(terminal, "x" + line.removesuffix(" done"))
+    terminal.press("BSpace", "z")
+    wait_until(lambda: typed(terminal).endswith("z"), lambda: repr(terminal.screen()))
+
+
+def test_wide_grey_text_is_cut_within_its_row(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=30)
+    terminal.type("日本")
+    wait_until(lambda: typed(terminal).endswith("…"), lambda: repr(terminal.screen()))
+    assert len([row for row in terminal.screen() if row]) == 1
+
+
+def test_control_characters_in_a_paste_are_shown_as_what_they_are(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=40)
+    terminal.paste("echo \x01\x1b[31mred\x07 end")
+    wait_for_line(terminal, "echo ^A^[[31mred^G end")
+    assert "\x1b[31mred" not in "\n".join(terminal.screen(colours=True))
+    terminal.press("C-u")
+    terminal.type("echo ok")
+    wait_for_line(terminal, "echo ok")
+
+
+# Colours
+
+
+def colours_of(terminal: Terminal, line: str) -> str:
+    terminal.type(line)
+    wait_until(lambda: terminal.cursor()[0] > len(line), lambda: repr(terminal.screen()))
+    return "\n".join(terminal.screen(colours=True))
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({"TERM": "xterm-256color"}, "\x1b[38;5;244mmit"),
+        ({"TERM": "xterm-256color", "COLORFGBG": "0;15"}, "\x1b[38;5;242mmit"),
+        ({"TERM": "xterm-256color", "COLORFGBG": "15;default;0"}, "\x1b[38;5;245mmit"),
+        ({"TERM": "xterm", "COLORTERM": ""}, "\x1b[90mmit"),
+        ({"TERM": "vt100", "COLORTERM": ""}, "\x1b[4mmit"),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "\x1b[4mmit"),
+        ({"TERM": "xterm-256color", "TYPEAHEAD_SHELL_STYLE": "ansiblue"}, "\x1b[34mmit"),
+    ],
+    ids=["unknown", "light", "dark", "16 colours", "monochrome", "NO_COLOR", "the user's"],
+)
+def test_grey_text_can_be_told_from_typed_text(
+    daemon: TableDaemon, open_shell: Open, environment: dict[str, str], wanted: str
+) -> None:
+    terminal = open_shell(**{"NO_COLOR": "", "COLORTERM": "", "COLORFGBG": "", **environment})
+    terminal.type("git com")
+    wait_until(lambda: wanted in "\n".join(terminal.screen(colours=True)), lambda: repr(terminal.screen(colours=True)))
+
+
+def test_a_style_that_is_none_is_one_clear_line(open_shell: Open, tmp_path: Path) -> None:
+    terminal = Terminal(shell_command("--shell", "bash"), tmp_path, TYPEAHEAD_SHELL_STYLE="blurple")
+    try:
+        terminal.wait_for("shell.style = 'blurple' is not a style")
+        assert "Traceback" not in "\n".join(terminal.screen())
+    finally:
+        terminal.close()
