@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 # A room may import itself and rooms on lower floors; rooms of one floor never import one another.
 FLOORS = [
-    {"errors", "lexer"},
+    {"errors", "files", "lexer"},
     {"secrets"},
     {"config", "rnn", "history"},
     {"text", "voice", "sensor"},
@@ -60,6 +60,7 @@ LIGHT = [
     "__init__",
     "__main__",
     "errors",
+    "files",
     "lexer",
     "secrets.*",
     "config",

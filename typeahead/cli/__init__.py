@@ -56,6 +56,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
     "doctor": Subcommand("typeahead.cli.doctor", "doctor", "Look at everything typeahead needs, and say what to do."),
+    "uninstall": Subcommand(
+        "typeahead.cli.uninstall",
+        "uninstall",
+        "Remove what typeahead has left on this machine, but for your history.",
+    ),
     "completion": Subcommand(
         "typeahead.cli.completion", "completion", "Print what makes Tab complete typeahead's own commands and options."
     ),

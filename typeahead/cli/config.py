@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from typeahead import config as settings
+from typeahead import files
 from typeahead.errors import ConfigError, DaemonError
 
 if TYPE_CHECKING:
@@ -122,19 +121,9 @@ def _read() -> TOMLDocument:
 
 
 def _write(document: TOMLDocument) -> None:
-    """Replace the file whole, so that no reader sees half of it; a link to it stays a link."""
-    path = Path(os.path.realpath(settings.config_file()))
+    path = settings.config_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(document.as_string())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        files.replace(path, document.as_string().encode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); check the folder and its disk") from error

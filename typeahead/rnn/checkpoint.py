@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,6 +19,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from typeahead import files
 from typeahead.errors import ModelFileError
 
 if TYPE_CHECKING:
@@ -138,28 +138,8 @@ def _checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> 
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to the disk, then rename: a reader sees the old file or the new one."""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:  # also KeyboardInterrupt: leave no part behind
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        files.replace(path, content)
     except OSError as error:
         kept = "; the old file is untouched" if path.exists() else ""
         raise ModelFileError(f"{path}: cannot be written ({error.strerror or error}){kept}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def examine() -> Iterator[Finding]:
 
     A look that fails in a way nobody has foreseen is a finding, too.
     """
-    for look in (_program, _terminal, _settings, _shell, _socket, _daemon, _kernels, _history):
+    for look in (_program, _terminal, _settings, _shell, _integration, _socket, _daemon, _kernels, _history):
         try:
             yield from look()
         except (TypeaheadError, OSError) as error:
@@ -83,6 +84,20 @@ def _shell() -> Iterator[Finding]:
     program = config.load().shell.program
     path = find_program(program)
     yield Finding("shell", GOOD, f"{path} underneath `typeahead`" + ("" if program else " ($SHELL or bash)"))
+
+
+def _integration() -> Iterator[Finding]:
+    from typeahead.shell import integration
+
+    for shell in integration.SHELLS:
+        path = integration.startup_file(shell)
+        if integration.is_installed(shell):
+            yield Finding(f"own {shell}", GOOD, f"{path} reads {integration.installed_script(shell)}")
+        elif path.is_file() and b"typeahead init" in path.read_bytes():
+            yield Finding(f"own {shell}", GOOD, f"{path} runs typeahead init {shell}")
+        elif shutil.which(shell):
+            step = f"for suggestions in {shell} itself: typeahead init {shell} --install"
+            yield Finding(f"own {shell}", NOTE, f"{path}: nothing of ours", step)
 
 
 def _socket() -> Iterator[Finding]:

@@ -219,24 +219,11 @@ def _read(path: Path) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Replace a file whole, so that no shell reads half of it; it keeps its mode, and a link to it stays a link."""
-    import tempfile
+    """Replace a file whole, so that no shell reads half of it; it keeps its mode."""
+    from typeahead import files
 
-    real = os.path.realpath(path)
-    folder = os.path.dirname(real)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(real)}.", dir=folder)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if os.path.exists(real):
-                os.chmod(temporary, os.stat(real).st_mode & 0o7777)
-            os.replace(temporary, real)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        os.makedirs(os.path.dirname(os.path.realpath(path)), mode=0o700, exist_ok=True)
+        files.replace(path, content, mode=None)
     except OSError as error:
         raise ShellError(f"{path}: cannot be written ({error.strerror}); check the folder and its disk") from error

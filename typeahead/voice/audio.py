@@ -13,7 +13,7 @@ _INSTALL = {"darwin": "brew install portaudio", "linux": "sudo apt install libpo
 class Device(NamedTuple):
     """One source of sound."""
 
-    index: int  # PortAudio's number for it
+    number: int  # PortAudio's number for it
     name: str
     num_channels: int
     sample_rate: float  # Hz, its own
