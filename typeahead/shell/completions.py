@@ -25,6 +25,17 @@ from typeahead.text.surroundings.quoting import continued, plain
 MAX_COMPLETIONS = 5000  # more can neither be read nor drawn quickly
 _MAX_LINE = 4096  # characters; a longer line is not looked at
 _QUOTES = {"single": "'", "double": '"', "double-escaped": '"'}
+_KINDS = frozenset({"directory", "file", "executable", "alias", "function", "builtin", "keyword", "branch"})
+_TAGS = {  # of zsh's completion system
+    "commands": "executable",
+    "aliases": "alias",
+    "suffix-aliases": "alias",
+    "functions": "function",
+    "builtins": "builtin",
+    "reserved-words": "keyword",
+    "heads": "branch",
+    "heads-local": "branch",
+}
 _FIELDS = 4  # of an entry of the shell's answer
 
 
@@ -74,7 +85,7 @@ class Question(NamedTuple):
         """Return it as the shell reads it: fields that end in NUL."""
         variable = unfinished_variable(self.token)
         meant = variable[2] if self.mode == "variable" and variable else meaning(self.token)
-        fields = (self.before, self.mode, meant, *self.words)
+        fields = (self.before, self.token.raw, self.mode, meant, *self.words)
         return "".join(f"{field}\0" for field in fields).encode("utf-8", "surrogateescape")
 
 
@@ -134,26 +145,37 @@ def read(answer: bytes, asked: Question) -> list[Completion]:
     fields = answer.decode("utf-8", "surrogateescape").split("\0")
     if len(fields) < 4 or fields[0] != "done" or fields[-1] or not fields[2].isdecimal():
         return []
-    options, kept, entries = fields[1].split(","), int(fields[2][:6]), fields[3:-1]
-    found = _unique(
+    options, kept, rest = fields[1].split(","), int(fields[2][:6]), iter(fields[3:-1])
+    entries = list(zip(*[rest] * _FIELDS, strict=False))
+    if "nosort" not in options:
+        _sort(entries, by_kind="quoted" in options)
+    return _unique(
         _completion(asked, kind, text, append, description, kept, options)
-        for kind, text, append, description in zip(*[iter(entries)] * _FIELDS, strict=False)
+        for kind, text, append, description in entries
         if text and text.isprintable() and append.isprintable()
     )
-    return found if "nosort" in options else sorted(found, key=lambda each: each.text)
+
+
+def _sort(entries: list[tuple[str, ...]], by_kind: bool) -> None:
+    """Sort by text; ``by_kind``: only within a kind, and not where that begins with "+"."""
+    kinds = {kind: place for place, kind in enumerate(dict.fromkeys(kind for kind, *_ in entries))}
+    entries.sort(
+        key=lambda entry: (kinds[entry[0]], "" if entry[0].startswith("+") else entry[1]) if by_kind else (0, entry[1])
+    )
 
 
 def _completion(
     asked: Question, kind: str, value: str, append: str, description: str, kept: int, options: Sequence[str]
 ) -> Completion:
-    token, description = asked.token, description if description.isprintable() else ""
-    if kind == "argument" and value.startswith("-"):
-        kind = "option"
+    token, quote = asked.token, _QUOTES.get(asked.token.state, "")
+    description = " ".join(description.split()).removeprefix("-- ") if description.isprintable() else ""
+    if "quoted" in options:  # by the shell
+        kind = _kind(kind.removeprefix("+"), value)
+        closing = quote + append if append == " " else append
+        return Completion(token.raw[:kept] + value, _shown(kind, value), description, kind, closing)
     if kind == "variable":
         return _variable(token, value, description)
-    quote = _QUOTES.get(token.state, "")
-    if "quoted" in options:  # by the shell, with all that stands before it in the word
-        return Completion(value, _shown(kind, description, value), description, kind, append)
+    kind = _kind(kind, value)
     if value != (stripped := value.rstrip(" ")) and stripped and not append:
         value, append = stripped, " "
     elif kind == "option" and value.endswith("="):
@@ -163,9 +185,7 @@ def _completion(
     else:  # a specification quotes what it wants quoted
         begins = token.raw[kept : kept + 1] if quote else ""
         text = token.raw[:kept] + (begins if begins == quote else "") + value
-    return Completion(
-        text, _shown(kind, description, value), description, kind, quote + append if append == " " else append
-    )
+    return Completion(text, _shown(kind, value), description, kind, quote + append if append == " " else append)
 
 
 def _escaped(token: Token, value: str, kept: int) -> str:
@@ -188,7 +208,18 @@ def _variable(token: Token, name: str, description: str) -> Completion:
     return Completion(token.raw[:start] + opening + name + closing, "$" + name, description, "variable", quote)
 
 
-def _shown(kind: str, description: str, value: str) -> str:
+def _kind(kind: str, value: str) -> str:
+    """Return the kind of an entry; the shell's own may be anything."""
+    kind = _TAGS.get(kind, kind)
+    if kind in _KINDS:
+        return kind
+    return "option" if value.startswith("-") else "variable" if value.startswith("$") else "argument"
+
+
+def _shown(kind: str, value: str) -> str:
+    """Return how an entry is shown: without quotes, of a path the last part."""
+    if any(special in value for special in "\\\"'") and (token := parse(value).last) is not None:
+        value = meaning(token)
     if kind not in ("file", "directory", "executable"):
         return value
     return (os.path.basename(value.rstrip("/")) or value) + ("/" if kind == "directory" else "")
@@ -214,8 +245,7 @@ def without_shell(surroundings: Surroundings, asked: Question, cwd: str | None) 
             text, append = text.rstrip("/"), "/"
         else:
             append = quote + " "
-        shown = parse(word.text).last
-        display = _shown("file", "", meaning(shown) if shown is not None else text).rstrip("/")
+        display = _shown("file", word.text).rstrip("/")
         found.append(Completion(text, display + ("/" if append == "/" else ""), "", word.kind, append))
     return _unique(found)
 

@@ -184,7 +184,8 @@ class Menu:
         from typeahead.shell import completions
 
         process = self._process
-        if asked.mode == "files" or not process.ready or process.poll() is not None:
+        is_asked = asked.mode != "files" or process.completes_files
+        if not is_asked or not process.ready or process.poll() is not None:
             return []
         answer = asyncio.get_running_loop().create_future()
         process.completing.on_answer = lambda data: None if answer.done() else answer.set_result(data)

@@ -119,6 +119,7 @@ class Process:
 
     keys: Keys
     rule_names = ("HISTCONTROL", "HISTIGNORE")  # what the two fields of record H are
+    completes_files = False  # the shell is asked also for what can only be a file
 
     def __init__(self, terminal: Terminal, program: str, cwd: str, private: bool = False) -> None:
         self.terminal = terminal

@@ -4,7 +4,8 @@
 #
 # typeahead writes the question into $__ta_dir/question and sends a key (see rc.bash) that is read while readline is idle.
 # Fields end in NUL:
-#   number  the line up to the cursor  mode ("command", "argument", "variable")  meaning of the word there  word word ...
+#   number  the line up to the cursor  the word there  mode ("command", "argument", "variable", "files")
+#   meaning of the word, without quotes  and each word of the command
 # The words are those of one command as they stand in the line, without assignments before it, up to the cursor.
 # The answer goes into $__ta_dir/answer, whole before the record "C <number>" tells of it; NUL-ended, too:
 #   number  state ("done", "slow")  option,option,...  characters of the last word that stay
@@ -41,10 +42,10 @@ __ta_answer_in_time() {
     command mv -f -- "$file.new" "$file"
 }
 
-# $1 number  $2 line  $3 mode  $4 meaning of the word  $5... words; on file descriptor 3: the command to load completions for
+# $1 number  $2 line  $3 word  $4 mode  $5 meaning  $6... words; on file descriptor 3: the command to load completions for
 __ta_answer() {
-    local number=$1 mode=$3 meaning=$4
-    shift 4
+    local number=$1 mode=$4 meaning=$5
+    shift 5
     local words=("$@") options='' kept=0
     # shellcheck disable=SC2317 # called by the specifications' functions
     compopt() { # bash's own knows only the function that readline has called
