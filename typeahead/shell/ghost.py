@@ -8,7 +8,6 @@ from typeahead.shell.prompt import width
 from typeahead.shell.words import end_of_shell_word
 
 _PART = re.compile(r"\s*[^\s/=:,@]*[/=:,@]*")
-_JOINER = "\u200d"  # joins the characters on both its sides into one picture
 _NARROWEST = 3  # columns below which a cut suggestion says nothing
 
 
@@ -103,7 +102,7 @@ class Ghost:
         """Return the first character of the rest, with what combines with it."""
         rest = self.rest
         end = min(1, len(rest))
-        while end < len(rest) and (width(rest[end]) == 0 or rest[end - 1] == _JOINER):
+        while end < len(rest) and width(rest[end]) == 0:
             end += 1
         return rest[:end]
 
