@@ -31,8 +31,8 @@ from typeahead import config
 
 INIT = Path(typeahead.__file__).parent / "shell" / "init.bash"
 
-# The public face of bash-preexec: these arrays, this mark, a DEBUG trap that leaves alone what stands in PROMPT_COMMAND,
-# and PROMPT_COMMAND taken over at the first prompt. It strips ignorespace, as the real one does.
+# The public face of bash-preexec: these arrays, this mark, a DEBUG trap that leaves alone what stands in
+# PROMPT_COMMAND, and PROMPT_COMMAND taken over at the first prompt. It strips ignorespace, as the real one does.
 PREEXEC = r"""
 bash_preexec_imported=defined
 preexec_functions=() precmd_functions=()
@@ -247,7 +247,7 @@ def test_a_slow_daemon_holds_no_key_up_and_its_late_answer_is_there_at_the_next(
 
     def filled_in() -> bool:
         shell.type(SUGGEST)
-        return "<true=0>" in shell.row()
+        return "<true=0>" in "".join(shell.screen())
 
     wait_until(filled_in, lambda: f"never filled in: {shell.screen()}")
 
