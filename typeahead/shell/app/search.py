@@ -97,6 +97,7 @@ class Search:
         self._number, self._asked = 0, 0  # of the question; its id at the daemon
         self._runs: Runs | None = None  # what is in memory, as it was when the screen was opened
         self._timer: asyncio.TimerHandle | None = None
+        self._vi_mode = InputMode.INSERT  # before the screen was opened
         self._tasks: set[asyncio.Task[None]] = set()
         self._put_below(editor)
 
@@ -112,7 +113,7 @@ class Search:
         panel = HSplit([query, found], key_bindings=self._bindings())
         self._window = query
         layout = editor.layout
-        below = ConditionalContainer(panel, Condition(lambda: self.is_open))
+        below = ConditionalContainer(panel, Condition(lambda: self.is_open and not editor.app.is_done))
         layout.container = HSplit([layout.container, below])
         editor.app.on_reset += lambda _: self.close()
         editor.app.key_processor.after_key_press += self._hurry_escape
@@ -127,9 +128,8 @@ class Search:
         self._scope, self._worked, self._matches, self._shown_for = "all", False, [], None
         self._runs, self._doomed, self._taking = None, None, False
         self._lines.load()
-        if (client := self._suggestions.client) is not None:
-            client.on_found = self._take_answer
-        event.app.vi_state.input_mode = InputMode.INSERT
+        vi_state = event.app.vi_state
+        self._vi_mode, vi_state.input_mode = vi_state.input_mode, InputMode.INSERT
         typed = self._editor.default_buffer.text
         self._query.reset(Document(typed if "\n" not in typed else ""))
         event.app.layout.focus(self._window)
@@ -144,6 +144,7 @@ class Search:
         self._cancel_timer()
         if (client := self._suggestions.client) is not None:
             client.on_found = None
+        self._editor.app.vi_state.input_mode = self._vi_mode
         self._editor.layout.focus(self._editor.default_buffer)
 
     def _take(self) -> None:
@@ -154,6 +155,7 @@ class Search:
         match = self._match()
         self.close()
         if match is not None:
+            self._editor.app.vi_state.input_mode = InputMode.INSERT
             self._editor.default_buffer.document = Document(match.text)
 
     # Questions and answers
@@ -171,7 +173,10 @@ class Search:
         private = self._suggestions.is_private and scope == "session"  # of which the daemon knows nothing
         if client is None or private:
             self._search_memory()
+            if client is None:  # the first prompt is just being drawn
+                self._timer = asyncio.get_running_loop().call_later(_SLOW_ANSWER_S, self._ask)
             return
+        client.on_found = self._take_answer
         self._asked = client.search(text, self._cwd(), scope, False if worked else None, _LIMIT)
         if client.state == "offline" or not self._asked:
             self._search_memory()
@@ -359,7 +364,9 @@ class Search:
         rows: list[Fragments] = []
         if self._doomed is not None:
             return (
-                [[("ansired bold", cut("press again to forget it for ever", looks.columns, looks.ellipsis))]] if room > 1 else []
+                [[("ansired bold", cut("press again to forget it for ever", looks.columns, looks.ellipsis))]]
+                if room > 1
+                else []
             )
         if match is not None and room >= 4:
             length = columns_of([("", visible(character)) for character in match.text[: looks.columns]])

@@ -27,6 +27,7 @@ class Walking:
         self._walk = Walk(lambda: lines)
         self._read: set[str] = set()  # prefixes for which the store has been read
         self._reading: asyncio.Task[None] | None = None
+        self._steps = 0  # back, to be taken when older lines have been read
 
     def older(self, event: KeyPressEvent) -> None:
         """Go up one row, or, from the first, to the line before."""
@@ -70,7 +71,10 @@ class Walking:
         line = self._walk.back(buffer.text, buffer.cursor_position)
         if line is not None:
             buffer.document = Document(line)
-        elif self._walk.prefix not in self._read and (self._reading is None or self._reading.done()):
+        elif self._reading is not None and not self._reading.done():
+            self._steps += 1
+        elif self._walk.prefix not in self._read:
+            self._steps = 1
             self._reading = asyncio.get_running_loop().create_task(self._read_older(buffer, self._walk.prefix))
 
     async def _read_older(self, buffer: Buffer, prefix: str) -> None:
@@ -81,4 +85,5 @@ class Walking:
         older = [*self._lines, *await loop.run_in_executor(None, self._lines.read_older, prefix)]
         self._read.add(prefix)
         if self._walk.extend(prefix, older) and buffer.document == before and not get_app().is_done:
-            self._back(buffer)
+            for _ in range(self._steps):
+                self._back(buffer)
