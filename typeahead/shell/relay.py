@@ -177,7 +177,11 @@ class Relay:
                 self._client.names(*names.read(data))
 
     def _receive(self) -> None:
-        for reply in self._client.receive():
+        replies = self._client.receive()
+        if self._client.state != self._state:  # another model answers now
+            self._state = self._client.state
+            self._kept.clear()
+        for reply in replies:
             if self._asked is None or reply.id != self._asked[0]:
                 continue
             question, self._asked = self._asked[1], None
@@ -186,9 +190,6 @@ class Relay:
             if self._waiting is not None and self._waiting[1] == question:
                 question_id, self._waiting = self._waiting[0], None
                 self._answer("suggest", question_id, reply.state, *texts)
-        if self._client.state != self._state:  # another model answers now
-            self._state = self._client.state
-            self._kept.clear()
 
     def _keep(self, question: Question, texts: list[str]) -> None:
         if len(self._kept) >= _MAX_KEPT:
