@@ -30,13 +30,16 @@ def open_shell(terminal: Terminal, program: str, cwd: str, private: bool = False
         There is no such program, or it is another shell.
     """
     path = find_program(program)
-    from typeahead.shell.process.bash import Bash
+    kind: type[Process]
+    if _kind(path) == "zsh":
+        from typeahead.shell.process.zsh import Zsh
 
-    return Bash(terminal, path, cwd, private)
+        kind = Zsh
+    else:
+        from typeahead.shell.process.bash import Bash
 
-
-def _login_shell() -> str:
-    return "bash"
+        kind = Bash
+    return kind(terminal, path, cwd, private)
 
 
 def find_program(program: str) -> str:
@@ -45,10 +48,24 @@ def find_program(program: str) -> str:
     Raises
     ------
     ShellError
-        There is none, or it cannot be run.
+        There is none, it cannot be run, or it is another shell.
     """
     program = program or _login_shell()
     path = shutil.which(os.path.expanduser(program))
     if path is None:
         raise ShellError(f"{program}: no such program to run underneath; install bash, or name one: --shell PROGRAM")
+    if not _kind(path):
+        raise ShellError(f"{program}: only a bash or a zsh can run underneath; name one: --shell PROGRAM")
     return path
+
+
+def _login_shell() -> str:
+    """Return ``$SHELL`` where that can run underneath."""
+    own = os.environ.get("SHELL", "")
+    return own if _kind(own) and shutil.which(own) else "bash"
+
+
+def _kind(program: str) -> str:
+    """Return which shell a path is, by its name (``zsh-5.9``, ``rbash``); empty for another."""
+    name = os.path.basename(program)
+    return next((kind for kind in ("zsh", "bash") if kind in name), "")

@@ -1,0 +1,16 @@
+# The .zshrc of the zsh underneath: see zshenv.zsh.
+if [[ $__ta_zdotdir_type ]]; then
+    ZDOTDIR=$__ta_zdotdir
+else
+    builtin unset ZDOTDIR
+fi
+{
+    if [[ -r ${ZDOTDIR:-$HOME}/.zshrc ]]; then
+        { builtin source "${ZDOTDIR:-$HOME}/.zshrc"; } <>"$__ta_tty" >"$__ta_keys" 2>&1
+    fi
+} always {
+    __ta_disable
+    __ta_settle
+    builtin unset __ta_zdotdir __ta_zdotdir_type
+    builtin unfunction __ta_leave_zdotdir __ta_enter_zdotdir
+}
