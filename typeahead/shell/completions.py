@@ -95,11 +95,13 @@ def question(before: str) -> Question | None:
         return None
     parsed = parse_innermost(before)
     token = parsed.last
-    if token is None or token.state == "other":
+    if token is None:
         return None
     words = _words(parsed, token)
     if unfinished_variable(token) is not None:
         mode = "variable"
+    elif token.state == "other":  # in a substitution that is not understood
+        return None
     elif parsed.redirection or not words:
         mode = "files"
     elif len(words) > 1:
