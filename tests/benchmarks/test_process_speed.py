@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.shell.test_process import Driven
+from tests.shell.driven import Driven
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 ROUNDS = 40

@@ -99,9 +99,17 @@ class Terminal:
         column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()
         return int(column), int(row)
 
+    def shown(self, form: str) -> str:
+        """Return what tmux knows of the window, as ``#{pane_pid}``."""
+        return self._tmux("display-message", "-p", form).strip()
+
+    def title(self) -> str:
+        """Return the window's title."""
+        return self.shown("#{pane_title}")
+
     def pid(self) -> int:
         """Return the process id of the command."""
-        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+        return int(self.shown("#{pane_pid}"))
 
     def row(self) -> str:
         """Return the row that the cursor is in."""

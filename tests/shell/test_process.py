@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.shell.driven import Driven
 from tests.shell.terminal import is_running, wait_until
 from typeahead import config
 from typeahead.errors import ShellError
@@ -24,97 +21,6 @@ from typeahead.shell.names import Names
 from typeahead.shell.process import Outcome
 from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
-
-# Runs in a process that is alone on a pseudo-terminal: reads lines (as Python literals) from a pipe, answers on one.
-_DRIVER = """
-import ast, os, sys
-from typeahead.shell.names import Names
-from typeahead.shell.process.choice import open_shell
-from typeahead.shell.terminal import Terminal
-lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
-os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
-terminal = Terminal()
-terminal.hold()
-process = open_shell(terminal, "bash", os.getcwd(), private=sys.argv[3] == "private")
-process.start()
-print(process.pid, file=answers)
-for line in map(ast.literal_eval, lines):
-    if line is None:
-        process.receive()
-        print(repr((process.history_rules, process.names and tuple(process.names))), file=answers)
-        continue
-    outcome = process.run(line)
-    print(repr(tuple(outcome) if outcome else process.exit_status), file=answers)
-process.close()
-"""
-
-
-class Driven:
-    """A `Bash` in a process of its own, since whoever hands a terminal over must own one."""
-
-    def __init__(self, cwd: Path, private: bool = False) -> None:
-        lines_in, lines_out = os.pipe()
-        answers_in, answers_out = os.pipe()
-        for fd in (lines_in, answers_out):
-            os.set_inheritable(fd, True)
-        arguments = [sys.executable, "-c", _DRIVER, str(lines_in), str(answers_out)]
-        arguments.append("private" if private else "")
-        self.front_end, self.master = pty.fork()
-        if self.front_end == 0:
-            os.chdir(cwd)
-            os.execv(sys.executable, arguments)
-        os.close(lines_in)
-        os.close(answers_out)
-        self._lines = os.fdopen(lines_out, "w", buffering=1)
-        self._answers = os.fdopen(answers_in)
-        self.pid = int(self._answers.readline())
-        self.printed = b""
-
-    def rules(self) -> dict[str, str]:
-        """Return HISTCONTROL and HISTIGNORE as the shell had them when it read the last line."""
-        return self._told()[0]
-
-    def names(self) -> Names | None:
-        """Return what the shell knows, as far as it has told."""
-        told = self._told()[1]
-        return told and Names(*told)
-
-    def _told(self) -> Any:
-        print("None", file=self._lines)
-        return ast.literal_eval(self._answers.readline())
-
-    def send(self, line: str) -> None:
-        print(repr(line), file=self._lines)
-
-    def answer(self) -> Outcome | int:
-        found = ast.literal_eval(self._answers.readline())
-        return Outcome(*found) if isinstance(found, tuple) else found
-
-    def run(self, line: str) -> Outcome | int:
-        self.send(line)
-        return self.answer()
-
-    def output(self, line: str) -> str:
-        """Run a line and return what it has printed."""
-        self.drain()
-        self.printed = b""
-        self.run(line)
-        self.drain()
-        return self.printed.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-
-    def drain(self) -> None:
-        os.set_blocking(self.master, False)
-        try:
-            while data := os.read(self.master, 65536):
-                self.printed += data
-        except OSError:
-            return
-
-    def close(self) -> None:
-        self._lines.close()
-        wait_until(lambda: os.waitpid(self.front_end, os.WNOHANG)[0], lambda: "the front-end does not end")
-        self._answers.close()
-        os.close(self.master)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ _SEQUENCE = re.compile(
     r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~])",
     re.DOTALL,
 )
-_HIDDEN = re.compile("\x01(.*?)\x02", re.DOTALL)
+_HIDDEN = re.compile("\x01([^\x01\x02]*)\x02")
 _CONTROLS = re.compile("[\x00-\x06\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]")  # not \a \t \n \e
 _LINK = "\x1b]8;"
 
@@ -52,7 +52,7 @@ def _shown(text: str, controls: list[str]) -> str:
         kept = _sequence(match, controls)
         return "" if match["other"] else kept
 
-    text = _SEQUENCE.sub(keep, text)
+    text = _SEQUENCE.sub(keep, text.replace("\x01", "").replace("\x02", ""))
     if "\x07" in text:
         controls.append("\x07")
     return _CONTROLS.sub(_zero_width, text.replace("\x07", "").replace("\r", "")).expandtabs()
