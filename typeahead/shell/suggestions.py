@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -56,6 +57,7 @@ class Suggestions:
         self, ghost: Ghost, lines: PastLines, on_change: Callable[[], None], options: Options | None = None
     ) -> None:
         self.usage = Usage()
+        self.on_state: Callable[[], None] = lambda: None  # called when the daemon has come, gone or got ready
         self._ghost = ghost
         self._lines = lines
         self._on_change = on_change
@@ -66,6 +68,7 @@ class Suggestions:
         self._asked_at = 0.0
         self._is_behind = False  # the line has changed since the last question
         self._previous = ""  # the last line that was recorded
+        self._confidences: dict[str, float] = {}  # of the lines in the last answer, where they have been weighed
         self._forgotten: set[str] = set()  # lines that the user wants to see no more
         self._alternatives: list[tuple[str, str]] = []  # (line, source) that are shown in turn
         self._turn: int | None = None  # where to go in them once they are there: 1 on, -1 back; None: nobody has asked
@@ -82,6 +85,16 @@ class Suggestions:
     def is_private(self) -> bool:
         """Whether nobody is told what has been run."""
         return self._options.private
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is suggested in this session."""
+        return self._options.wanted
+
+    @property
+    def confidence(self) -> float | None:
+        """How probable the shown suggestion is held to be, in [0, 1]; None: nothing has weighed it."""
+        return self._confidences.get(self._ghost.line)
 
     def begin_line(self, cwd: str, names: Names | None = None) -> None:
         """Begin with an empty line in the directory ``cwd``; the first time, look for the daemon."""
@@ -258,17 +271,24 @@ class Suggestions:
         """Take what the daemon has sent; an answer about another text than the present one is dropped."""
         if self._client is None:
             return
-        was_warm = self._client.state == "warm"
+        before = self._client.state
         for reply in self._client.receive():
             if reply.prefix == self._ghost.typed:
                 self.usage.answer(time.monotonic() - self._asked_at)
                 if self._slow_answer is not None:
                     self._slow_answer.cancel()
                 found = [(suggestion.text, suggestion.source) for suggestion in reply.suggestions]
+                self._confidences = {
+                    one.text: math.exp(min(0.0, one.log_prob)) for one in reply.suggestions if one.log_prob is not None
+                }
                 if reply.state != "warm" or self._turn is not None:
                     found += self._past(reply.prefix)
                 self._offer(found)  # nothing, said by the model, is an answer, too: it has its reasons
-        if self._client is not None and self._client.state == "warm" and not was_warm and not self._ghost.rest:
+        if self._ghost.hint:
+            self._on_change()
+        if self._client is not None and self._client.state != before:
+            self.on_state()
+        if self._client is not None and self._client.state == "warm" and before != "warm" and not self._ghost.rest:
             self._ask()
 
     def _suggest_from_history(self) -> None:
@@ -314,6 +334,7 @@ class Suggestions:
         loop = asyncio.get_running_loop()
         loop.remove_reader(fd)
         loop.call_soon(self._tick)
+        self.on_state()
 
     def _tick(self) -> None:
         """Connect to the daemon, or start it, when it is time to try again."""

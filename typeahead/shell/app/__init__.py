@@ -26,6 +26,7 @@ from typeahead.shell.app.menu import Menu
 from typeahead.shell.app.past import PastLinesHistory
 from typeahead.shell.app.prompts import PromptText
 from typeahead.shell.app.search import Search
+from typeahead.shell.app.status import Status
 from typeahead.shell.app.style import line_style, open_output
 from typeahead.shell.app.walking import Walking
 from typeahead.shell.ghost import Ghost
@@ -74,6 +75,7 @@ class App:
         self._editing = settings.shell.editing
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
+        status = Status(settings, ghost, self._suggestions, self._prompts.right)
         self._editor = PromptSession[str](
             self._prompts.left,
             input=self._keyboard,
@@ -84,7 +86,7 @@ class App:
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
             input_processors=[GhostText(ghost, self._prompts.width_before)],
             prompt_continuation=self._prompts.continuation,
-            rprompt=self._prompts.right,
+            rprompt=status.right,
             cursor=vi.CursorShapes(),
         )
         resizing.install(self._editor.app)
@@ -96,6 +98,7 @@ class App:
         menu = Menu(process, ghost, self._suggestions)
         menu.attach(self._editor)
         self._hooks.complete, self._hooks.complete_back = menu.complete, menu.complete_back
+        status.attach(self._editor)
         if self._highlighter is not None:
             self._highlighter.attach(self._editor)
 
