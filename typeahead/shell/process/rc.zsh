@@ -2,161 +2,128 @@
 # the keys are those of the package's docstring.
 #
 # zsh has one terminal (SHTTY) for two things: job control, which must have the user's, and its line editor, which must
-# not. So the line editor is off, and zsh reads its lines from standard input, a FIFO that always holds the same line,
-# $__ta_dir/input: "wait, then evaluate what has come". The waiting is done by vared, which alone can run the line editor
-# on another terminal, the private one. This way
-#   - job control, notices, `exit` with stopped jobs and Ctrl-C are those of an interactive zsh that reads a line;
-#   - whatever goes wrong on the way to a prompt (an error in a hook, Ctrl-C in one), zsh comes back to that line;
+# not. So the line editor is off, and zsh reads its lines from standard input: a FIFO that always holds the same word,
+# __ta_line. That is an alias: at first for waiting, and when a line has come for that line, which so becomes a command of
+# the top level (an `eval` would number its jobs from 2 and name itself in every message). The waiting is done by vared,
+# which alone can run the line editor on another terminal, the private one. This way
+#   - job control, notices, `exit` with stopped jobs, messages and Ctrl-C are those of zsh at its own prompt;
+#   - whatever goes wrong on the way to a prompt (an error in a hook, Ctrl-C in one), zsh comes back to that word;
 #   - the line editor is there for completions and for handlers of file descriptors (zle -F), with the user's widgets;
 #     what they draw goes to the private terminal and is thrown away.
-# Hooks for lines (preexec, zshaddhistory) must not see that line: they are put aside just before it and called with
-# the user's. Lines end up in zsh's history, and so in its file, once.
+# The hooks that are not meant for that word (preexec and zshaddhistory; precmd between waiting and the line) are put
+# aside, and called with the user's line. Standard input is the user's terminal from before the line until after it.
 #
 # Tried and rejected: the line editor on the private terminal as zsh's only one (no job control: it is not the
-# controlling one); the user's lines straight from the FIFO (commands would read the FIFO, and zsh the user's terminal
-# where a hook fails); reporting from precmd (not the last thing that runs, and skipped after Ctrl-C).
+# controlling one); the lines themselves through the FIFO (of several in one, each would be a command of its own, and an
+# unfinished one would swallow what comes next); reporting from precmd (not the last thing that runs, and skipped after
+# Ctrl-C).
 
 typeset -g __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_keys=$__TA_KEYS __ta_private=${__TA_PRIVATE-}
-typeset -g __ta_line= __ta_text= __ta_last= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_do= __ta_hidden= __ta_settled=
-typeset -g __ta_rendered= __ta_answer= __ta_traced= __ta_numbered= __ta_kept= __ta_unspaced= __ta_strict=
+typeset -g __ta_text= __ta_last= __ta_traced= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_rendered= __ta_answer=
+typeset -g __ta_line= __ta_do= __ta_hidden= __ta_settled= __ta_unspaced= __ta_numbered= __ta_strict=
 typeset -gi __ta_count=0 __ta_prompts=0 __ta_status=0
-typeset -ga __ta_pipes __ta_preexec __ta_addhistory
+typeset -ga __ta_pipes __ta_aside_preexec __ta_aside_zshaddhistory __ta_aside_precmd
+typeset -gr __ta_waiting='{ __ta_wait; } 2>/dev/null'
 builtin unset __TA_DIR __TA_TTY __TA_KEYS __TA_PRIVATE
 builtin zmodload zsh/zle zsh/parameter
 builtin source "${__TA_RC:h}/complete.zsh"
 builtin printf 'I\0' 1<>"$__ta_dir/records"
 
-builtin source "${${(%):-%x}:A:h}/complete.zsh"
+__ta_nothing() { : }
 
 __ta_return() { return "$1" }
 
-__ta_nothing() { : }
+# Where there is no alias any more (unalias -a).
+__ta_line() { builtin eval -- "${__ta_line:-$__ta_waiting}" }
 
-# The line in the FIFO calls this, and switches tracing (set -x) off. Changes options of the whole shell, so it has none
-# of its own.
+# Changes options of the whole shell, so it has none of its own.
 __ta_wait() {
-    __ta_status=$?
+    __ta_status=$? __ta_do= __ta_traced=
     [[ ! -o xtrace ]] || __ta_traced=1
-    __ta_line= __ta_do= __ta_kept=
     __ta_prompts=$((__ta_prompts + 1))
-    __ta_put_back
-    __ta_disable
+    __ta_show
     [[ ! $__ta_unspaced ]] || builtin unsetopt hist_ignore_space
-    __ta_unspaced=
+    [[ ! $__ta_numbered ]] || builtin setopt eval_lineno
+    [[ ! $__ta_strict ]] || builtin setopt err_exit
+    __ta_unspaced= __ta_numbered= __ta_strict=
     __ta_serve
     # Neither key nor Ctrl-C: the private terminal has gone, and typeahead with it.
     [[ $__ta_do ]] || builtin kill -HUP $$
-    if [[ $__ta_do == wrong ]]; then # a mistake in typing ends no shell
-        __ta_remember
-        [[ ! -o err_exit ]] || { __ta_strict=1; builtin unsetopt err_exit; }
-    fi
-    # What goes wrong in the line is to be told as in a line that was typed.
-    [[ ! -o eval_lineno ]] || { __ta_numbered=1; builtin unsetopt eval_lineno; }
+    __ta_hide precmd
 }
 
-# The first of what is evaluated with a line: all that zsh does between Enter and the line.
-__ta_begin() {
-    builtin setopt localoptions no_err_exit no_err_return unset
-    __ta_remember
-    local hook body=${functions[__ta_parsed]-}
-    body=${${body#$'\t'}//$'\n\t'/$'\n'}
-    for hook in preexec "${preexec_functions[@]}"; do
-        (( ! ${+functions[$hook]} )) || "$hook" "$__ta_text" "${${body//$'\n'/; }:0:80}" "$body"
-    done
-    return 0
+# The prompt as the user has it.
+__ta_show() {
+    builtin emulate -L zsh
+    [[ -n $PROMPT || ! $__ta_hidden ]] || PROMPT=$__ta_prompt
+    __ta_hidden= __ta_line=
+    __ta_put_back precmd
+    [[ $__ta_settled ]] || __ta_settle
+    [[ $precmd_functions[1] == __ta_back && $precmd_functions[-1] == __ta_hide ]] ||
+        precmd_functions=(__ta_back ${precmd_functions:#__ta_(back|hide)} __ta_hide)
 }
 
-# Last before the line: options are what they were, and $? and $_ what the line before has left.
-__ta_resume() {
-    [[ ! $__ta_numbered ]] || builtin setopt eval_lineno
-    [[ ! $__ta_strict ]] || builtin setopt err_exit
-    __ta_numbered= __ta_traced= __ta_strict=
-    return "$__ta_status"
+# The line editor, on the private terminal and with our keys alone. Notices of jobs wait until it has ended: they would
+# be written there. `bg` prints them (and so would `jobs`, but after that zsh lets one exit with stopped jobs).
+__ta_serve() {
+    builtin setopt localoptions zle no_notify no_beep no_err_exit no_err_return unset
+    local __ta_buffer=
+    builtin vared -t "$__ta_keys" -M __ta -m __ta -i __ta_nothing -f __ta_nothing __ta_buffer >"$__ta_keys" 2>&1 || :
+    builtin bg %__ta_none 2>/dev/null || :
 }
 
-# Behind the line, and 0, so that eval's status is not another failure (TRAPZERR, err_exit); then behind eval.
-__ta_keep() {
-    __ta_kept=$? __ta_last=$1
-    builtin shift
-    __ta_pipes=("$@")
-}
-
-__ta_restore() { return "${__ta_kept:-$?}" }
-
-# A line enters the history as the user's options and hooks (zshaddhistory) want it.
-__ta_remember() {
-    builtin setopt localoptions no_err_exit no_err_return unset
-    local hook file=${HISTFILE-} veto=
-    if [[ $__ta_do == run ]]; then # zsh does not ask about what it cannot parse
-        for hook in zshaddhistory "${zshaddhistory_functions[@]}"; do
-            (( ! ${+functions[$hook]} )) || "$hook" "$__ta_text"$'\n' || veto=1
-        done
-    fi
-    [[ ! -o hist_ignore_space || $__ta_text != ' '* ]] || veto=1
-    [[ ! -o hist_ignore_dups || $__ta_text != "${history[$((HISTCMD - 1))]-}" ]] || veto=1
-    [[ ! -o hist_no_store || $__ta_text != (history|fc\ -l)* ]] || veto=1
-    [[ $veto ]] || builtin print -rs -- "$__ta_text"
-    [[ ${HISTFILE-} == "$file" ]] || builtin fc -P 2>/dev/null # a hook has called fc -p, which holds for one line
-}
-
-# The last hook before a prompt.
+# The last hook before a prompt: makes ready for reading our word, which must leave no trace.
 __ta_hide() {
-    { __ta_put_aside; __ta_disable; } 2>/dev/null
+    {
+        __ta_put_aside preexec zshaddhistory "$@"
+        [[ ! $PROMPT && $__ta_hidden ]] || __ta_prompt=$PROMPT
+        PROMPT= __ta_hidden=1
+        [[ -o hist_ignore_space ]] || __ta_unspaced=1
+        builtin setopt hist_ignore_space
+        builtin unsetopt zle prompt_cr prompt_sp
+    } 2>/dev/null
 }
 
-# Without the line editor there is no end of line to mark before a prompt either. Our line begins with a space.
-__ta_disable() {
+# The first hook after a line that was interrupted.
+__ta_back() {
+    { [[ ! -t 0 ]] || __ta_step_back; } 2>/dev/null
+}
+
+__ta_step_back() {
+    builtin exec <>"$__ta_dir/input"
+    aliases[__ta_line]=$__ta_waiting
     builtin unsetopt zle prompt_cr prompt_sp
-    [[ -o hist_ignore_space ]] || __ta_unspaced=1
-    builtin setopt hist_ignore_space
 }
 
-# zsh prints PROMPT before it reads its line, also without the line editor.
 __ta_put_aside() {
     builtin emulate -L zsh
-    [[ ${precmd_functions[-1]} == __ta_hide ]] || precmd_functions=("${(@)precmd_functions:#__ta_hide}" __ta_hide)
-    local hook
-    for hook in preexec zshaddhistory; do
+    local hook aside hooks
+    for hook; do
+        aside=__ta_aside_$hook hooks=${hook}_functions
+        set -A $aside ${(P)aside} ${(P)hooks}
+        set -A $hooks
         (( $+functions[$hook] )) || continue
         functions -c $hook __ta_user_$hook
         unfunction $hook
     done
-    __ta_preexec+=("${(@)preexec_functions}")
-    __ta_addhistory+=("${(@)zshaddhistory_functions}")
-    preexec_functions=() zshaddhistory_functions=()
-    [[ -z $PROMPT && $__ta_hidden ]] || __ta_prompt=$PROMPT
-    PROMPT= __ta_hidden=1
 }
 
 __ta_put_back() {
     builtin emulate -L zsh
-    local hook
-    local -aU hooks
-    for hook in preexec zshaddhistory; do
+    local hook aside hooks
+    local -aU both
+    for hook; do
+        aside=__ta_aside_$hook hooks=${hook}_functions
+        both=(${(P)aside} ${(P)hooks}) # a hook may have been added meanwhile
+        (( ! $#both )) || set -A $hooks $both
+        set -A $aside
         (( $+functions[__ta_user_$hook] )) || continue
         (( $+functions[$hook] )) || functions -c __ta_user_$hook $hook
         unfunction __ta_user_$hook
     done
-    hooks=("${(@)__ta_preexec}" "${(@)preexec_functions}")
-    preexec_functions=("${(@)hooks}") __ta_preexec=()
-    hooks=("${(@)__ta_addhistory}" "${(@)zshaddhistory_functions}")
-    zshaddhistory_functions=("${(@)hooks}") __ta_addhistory=()
-    [[ -n $PROMPT || ! $__ta_hidden ]] || PROMPT=$__ta_prompt
-    __ta_hidden=
-    (( $precmd_functions[(I)__ta_hide] )) || precmd_functions+=(__ta_hide)
-    [[ $__ta_settled ]] || __ta_settle
 }
 
-# The line editor, on the private terminal and with our keys alone. Notices of jobs wait until it has ended: they would
-# be written there.
-__ta_serve() {
-    builtin setopt localoptions zle no_notify no_beep no_err_exit no_err_return unset
-    local __ta_buffer=
-    builtin vared -t "$__ta_keys" -M __ta -m __ta -i __ta_nothing -f __ta_nothing __ta_buffer >"$__ta_keys" 2>&1
-    builtin jobs >/dev/null 2>&1
-    return 0
-}
-
+# Key 036: what the word stands for next.
 __ta_load() {
     # A new prompt since the last report: Ctrl-C came after the terminal was handed over, before this key was read.
     if (( __ta_prompts > 0 )); then
@@ -164,31 +131,80 @@ __ta_load() {
         return
     fi
     __ta_text=
-    IFS= builtin read -r -d '' __ta_text <"$__ta_dir/line"
+    IFS= builtin read -r -d '' __ta_text <"$__ta_dir/line" || :
     builtin printf 'L\0' 1<>"$__ta_dir/records"
     __ta_count=$((__ta_count + 1))
     __ta_compose
+    aliases[__ta_line]=$__ta_line
     builtin zle .accept-line
 }
 
-# What eval is given. Nothing can be put behind a line that is no whole command, or around one that is none at all.
+# A line that is no whole command would take in what follows: it is left to eval.
 __ta_compose() {
-    local pipes= trace= keep=
+    local line=$__ta_text pipes= keep='__ta_keep "$_" "${pipestatus[@]}" && :'
     __ta_parse "$__ta_text"
-    if [[ $__ta_answer == whole ]]; then
-        keep=$'\n__ta_keep "$_" "${pipestatus[@]}"'
-        [[ ! $__ta_traced && $__ta_text != *(xtrace|set\ *x)* ]] || keep=$'\n{ __ta_keep "" "${pipestatus[@]}"; } 2>/dev/null'
-    fi
     __ta_try "$__ta_text" __ta_parsed
-    if [[ -s $__ta_dir/parsed ]]; then
-        __ta_do=wrong __ta_line=$__ta_text
-        return
-    fi
     __ta_do=run
-    [[ ! $__ta_traced ]] || trace='\builtin \setopt xtrace; '
-    [[ $__ta_text != *pipestatus* ]] || (( ${#__ta_pipes[@]} < 2 )) || builtin printf -v pipes '| __ta_return %d' "${__ta_pipes[@]}"
-    __ta_line="__ta_begin; { ${trace}__ta_resume \"\$__ta_last\" && \\builtin : \"\$__ta_last\"; } 2>/dev/null;"
-    __ta_line+="${pipes#\|}${pipes:+;}$__ta_text$keep"
+    [[ ! -s $__ta_dir/parsed ]] || __ta_do=wrong
+    [[ $__ta_answer == whole ]] || line='\builtin \eval -- "$__ta_text"'
+    [[ ! $__ta_traced && $__ta_text != *(xtrace|set\ *x)* ]] || keep="{ ${keep/\$_/}; } 2>/dev/null" # without a trace
+    [[ $__ta_text != *pipestatus* ]] || (( ${#__ta_pipes[@]} < 2 )) ||
+        builtin printf -v pipes '| __ta_return %d' "${__ta_pipes[@]}"
+    __ta_line='{ __ta_begin; __ta_resume "$__ta_last" && \builtin : "$__ta_last"; } 3>&2 2>/dev/null;'
+    __ta_line+=${pipes#\|}${pipes:+;}$line$'\n'$keep
+}
+
+# All that zsh does between Enter and the line; 3 is standard error.
+__ta_begin() {
+    builtin setopt localoptions no_err_exit no_err_return unset no_xtrace
+    local hook body=${functions[__ta_parsed]-}
+    aliases[__ta_line]=$__ta_waiting
+    __ta_put_back preexec zshaddhistory precmd
+    PROMPT=$__ta_prompt __ta_hidden=
+    __ta_remember
+    [[ $__ta_do == run ]] || return 0
+    body=${${body#$'\t'}//$'\n\t'/$'\n'}
+    for hook in preexec "${preexec_functions[@]}"; do
+        (( ! ${+functions[$hook]} )) ||
+            "$hook" "$__ta_text" "${${body//$'\n'/; }:0:80}" "$body" <>"$__ta_tty" 2>&3 3>&-
+    done
+    return 0
+}
+
+# A line enters the history as the user's options and hooks want it.
+__ta_remember() {
+    local hook file=${HISTFILE-} veto=
+    if [[ $__ta_do == run ]]; then # zsh does not ask about what it cannot parse
+        for hook in zshaddhistory "${zshaddhistory_functions[@]}"; do
+            (( ! ${+functions[$hook]} )) || "$hook" "$__ta_text"$'\n' <>"$__ta_tty" 2>&3 3>&- || veto=1
+        done
+    fi
+    [[ $__ta_unspaced || $__ta_text != ' '* ]] || veto=1
+    [[ ! -o hist_ignore_dups || $__ta_text != "${history[$((HISTCMD - 1))]-}" ]] || veto=1
+    [[ ! -o hist_no_store || $__ta_text != (history|fc\ -l)* ]] || veto=1
+    [[ $veto ]] || builtin print -rs -- "$__ta_text"
+    [[ ${HISTFILE-} == "$file" ]] || builtin fc -P # a hook has called fc -p, which holds for one line
+}
+
+# Last before the line: options and standard input are the user's, and $? and $_ what the line before has left.
+__ta_resume() {
+    [[ ! $__ta_unspaced ]] || builtin unsetopt hist_ignore_space
+    __ta_unspaced=
+    if [[ $__ta_do == wrong ]]; then # eval must not name itself, and a mistake in typing ends no shell
+        [[ ! -o eval_lineno ]] || { __ta_numbered=1; builtin unsetopt eval_lineno; }
+        [[ ! -o err_exit ]] || { __ta_strict=1; builtin unsetopt err_exit; }
+    fi
+    builtin exec <>"$__ta_tty"
+    return "$__ta_status"
+}
+
+# First after it.
+__ta_keep() {
+    __ta_status=$? __ta_last=$1
+    builtin shift
+    __ta_pipes=("$@")
+    __ta_step_back
+    return "$__ta_status"
 }
 
 # Read $1 as zsh would read it, with the user's options and aliases; runs nothing. The function $2 is what comes out.
@@ -203,7 +219,7 @@ __ta_parse() {
     __ta_answer=wrong
     __ta_try "$1"$'\n__ta_end' __ta_tried
     __ta_body=$'\n'${functions[__ta_tried]-}
-    IFS= builtin read -r __ta_error <"$__ta_dir/parsed"
+    IFS= builtin read -r __ta_error <"$__ta_dir/parsed" || :
     __ta_lines=${1//[^$'\n']/}
     __ta_lines=$((${#__ta_lines} + 2))
     if [[ ! $__ta_error ]]; then
@@ -218,7 +234,7 @@ __ta_parse() {
 
 __ta_check() {
     local __ta_number= __ta_checked=
-    IFS= builtin read -r -d '' __ta_checked <"$__ta_dir/check"
+    IFS= builtin read -r -d '' __ta_checked <"$__ta_dir/check" || :
     __ta_number=${__ta_checked%%$'\n'*} __ta_checked=${__ta_checked#*$'\n'}
     __ta_parse "$__ta_checked"
     builtin printf 'K %d %s\0' "$__ta_number" "$__ta_answer" 1<>"$__ta_dir/records"
@@ -257,7 +273,7 @@ __ta_report() {
         TRY_BLOCK_ERROR=0
     }
     builtin bindkey -lL main >"$__ta_dir/keymap"
-    IFS= builtin read -r __ta_map <"$__ta_dir/keymap"
+    IFS= builtin read -r __ta_map <"$__ta_dir/keymap" || :
     __ta_tell "$__ta_more" "$__ta_map"
 }
 
@@ -301,7 +317,7 @@ __ta_settle() {
     zle -C __ta_capture .complete-word __ta_capture
     bindkey -M __ta '^]' __ta_completions
     zle -C __ta_capture complete-word __ta_capture
-    precmd_functions+=(__ta_hide)
+    aliases[__ta_line]=$__ta_waiting
     builtin printf '\x1f\x1e\x1f' >$__ta_keys
     builtin printf 'R\0' 1<>$__ta_dir/records
 }

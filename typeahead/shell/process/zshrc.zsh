@@ -9,8 +9,8 @@ fi
         { builtin source "${ZDOTDIR:-$HOME}/.zshrc"; } <>"$__ta_tty" >"$__ta_keys" 2>&1
     fi
 } always {
-    __ta_disable
     __ta_settle
+    __ta_hide
     builtin unset __ta_zdotdir __ta_zdotdir_type
     builtin unfunction __ta_leave_zdotdir __ta_enter_zdotdir
 }
