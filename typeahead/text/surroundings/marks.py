@@ -108,6 +108,7 @@ class _Reading:
             if command.separator not in PIPES:
                 self.is_changed = self.is_changed or changes
             call = invocation(command)
+            call.arguments = [word for word in call.arguments if word.raw]  # the last one may not have begun
             judge = Judge(self.glance, self.marker.environ, self.marker.names, self.cwd)
             yield from self._command_marks(judge, command, call)
             for word in [] if command.is_opaque else _path_words(command, call)[: MAX_PATHS - self.num_paths]:
