@@ -108,10 +108,11 @@ __typeahead_ask() {
 
 # --- What has been run ------------------------------------------------------------------------------------------------
 
-# Sets number and line to what the history ends with. Through a file: a command substitution would be a fork.
+# Sets number and line to what the history ends with. Through a file: a command substitution would be a fork. In place:
+# a file that is truncated and written again is flushed to the disk at once by some file systems.
 __typeahead_last() {
     local text='' file=$__typeahead_folder/line
-    if [[ $__typeahead_pid ]] && HISTTIMEFORMAT='' builtin history 1 >|"$file"; then
+    if [[ $__typeahead_pid ]] && { HISTTIMEFORMAT='' builtin history 1 && builtin printf '\0'; } 1<>"$file"; then
         IFS='' builtin read -r -d '' text <"$file"
     else
         text=$(HISTTIMEFORMAT='' builtin history 1)
@@ -179,7 +180,7 @@ __typeahead_begin() {
     return "$status"
 }
 
-# In place and without a fork; what is left of a longer text is no harm, five fields are read.
+# In place, too; what is left of a longer text is no harm, five fields are read.
 __typeahead_tell() {
     {
         builtin printf '%s\0' "${PATH-}" "${HOME-}" "${CDPATH-}"

@@ -140,19 +140,26 @@ function __typeahead_prompt --on-event fish_prompt
             __typeahead_send $entry
         end
         set -g __typeahead_queue
-        printf '%s\0%s\0%s\0' (string join : -- $PATH) "$HOME" (string join : -- $CDPATH) >$__typeahead_folder/names
-        begin
-            set -xn
-            printf '\0'
-            builtin -n
-            functions -n
-            abbr --list
-            printf '\0'
-        end >>$__typeahead_folder/names
-        __typeahead_send names
+        __typeahead_tell
         __typeahead_send ahead\t5\t(__typeahead_escape $PWD)\t
     end
     set -q __typeahead_queue[101]; and set -g __typeahead_queue $__typeahead_queue[-100..]
+end
+
+# What the shell knows, where that has changed.
+function __typeahead_tell
+    set -l known (builtin -n; functions -n; abbr --list)
+    set -l variables (set -xn)
+    test "$__typeahead_told" = "$known / $variables / $PATH / $CDPATH / $__typeahead_pid"; and return
+    set -g __typeahead_told "$known / $variables / $PATH / $CDPATH / $__typeahead_pid"
+    begin
+        printf '%s\0' "$(string join : -- $PATH)" "$HOME" "$(string join : -- $CDPATH)"
+        printf '%s\n' $variables
+        printf '\0'
+        printf '%s\n' $known
+        printf '\0'
+    end >$__typeahead_folder/names
+    __typeahead_send names
 end
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
