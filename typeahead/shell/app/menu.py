@@ -171,8 +171,8 @@ class Menu:
             self._put(buffer, asked, prefix, "")
         else:
             self._open(buffer, asked, found)
-            if self._steps:
-                self._move(buffer, self._steps)
+            for _ in range(abs(self._steps)):
+                self._move(buffer, 1 if self._steps > 0 else -1)
 
     def _sign(self, notice: str) -> None:
         if self._ghost.notice in ("…", ""):
