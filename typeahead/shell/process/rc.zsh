@@ -33,7 +33,7 @@ __ta_nothing() { : }
 
 __ta_return() { return "$1" }
 
-# Where there is no alias any more (unalias -a).
+# Where there is no alias any more (unalias -a), or there are none at all (setopt no_aliases).
 __ta_line() { builtin eval -- "${__ta_line:-$__ta_waiting}" }
 
 # Changes options of the whole shell, so it has none of its own.
@@ -56,7 +56,7 @@ __ta_wait() {
 __ta_show() {
     builtin emulate -L zsh
     [[ -n $PROMPT || ! $__ta_hidden ]] || PROMPT=$__ta_prompt
-    __ta_hidden= __ta_line=
+    __ta_hidden=
     __ta_put_back precmd
     [[ $__ta_settled ]] || __ta_settle
     [[ $precmd_functions[1] == __ta_back && $precmd_functions[-1] == __ta_hide ]] ||
@@ -133,10 +133,40 @@ __ta_load() {
     __ta_text=
     IFS= builtin read -r -d '' __ta_text <"$__ta_dir/line" || :
     builtin printf 'L\0' 1<>"$__ta_dir/records"
+    if ! __ta_expand; then
+        builtin printf 'X\0' 1<>"$__ta_dir/records"
+        BUFFER=
+        return
+    fi
+    BUFFER=
     __ta_count=$((__ta_count + 1))
     __ta_compose
     aliases[__ta_line]=$__ta_line
     builtin zle .accept-line
+}
+
+# History expansion as the line editor does it. What comes out differently is shown, and runs, but not where the user
+# wants to see it first (setopt hist_verify).
+__ta_expand() {
+    [[ -o bang_hist && ($__ta_text == *"${histchars[1]}"* || $__ta_text == "${histchars[2]}"*) ]] || return 0
+    # The line so far, which here would be our word; and what at zsh's own prompt makes `echo "hi!"` an open quote.
+    [[ $__ta_text != *"${histchars[1]}"[\#\"]* ]] || return 0
+    BUFFER=$__ta_text
+    if builtin zle .expand-history; then
+        [[ $BUFFER != "$__ta_text" ]] || return 0
+        __ta_text=$BUFFER
+        builtin print -r -- "$__ta_text" >"$__ta_tty"
+        [[ ! -o hist_verify ]] || return 1
+        builtin printf 'X %s\0' "$__ta_text" 1<>"$__ta_dir/records"
+        return 0
+    fi
+    # Nothing to do, or a mistake? That keeps what comes after it from being expanded, too.
+    __ta_parse "$__ta_text"
+    [[ $__ta_answer == whole ]] || return 0
+    BUFFER=$__ta_text$'\n'${histchars[1]}#
+    ! builtin zle .expand-history || return 0
+    builtin print -r -- "zsh: event not found: $__ta_text" >"$__ta_tty"
+    return 1
 }
 
 # A line that is no whole command would take in what follows: it is left to eval.
@@ -158,7 +188,7 @@ __ta_compose() {
 __ta_begin() {
     builtin setopt localoptions no_err_exit no_err_return unset no_xtrace
     local hook body=${functions[__ta_parsed]-}
-    aliases[__ta_line]=$__ta_waiting
+    aliases[__ta_line]=$__ta_waiting __ta_line=
     __ta_put_back preexec zshaddhistory precmd
     PROMPT=$__ta_prompt __ta_hidden=
     __ta_remember

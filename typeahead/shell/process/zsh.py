@@ -62,6 +62,9 @@ class Zsh(Process):
             environment["__TA_ZDOTDIR"] = os.environ["ZDOTDIR"]
         return environment
 
+    def _leave_now(self, line: str) -> str:
+        return f"builtin jobs &>/dev/null; {line}"
+
     def _open_input(self) -> int:
         return os.open(self._folder / "input", os.O_RDWR)
 
