@@ -244,7 +244,7 @@ __typeahead_bind() {
     local map key taken
     [[ ${__typeahead_shell_suggest-} == off ]] && return
     for map in emacs vi-insert vi-command; do
-        taken=$(builtin bind -m "$map" -p | command grep -v '^#'; builtin bind -m "$map" -s; builtin bind -m "$map" -X)
+        taken=$(builtin bind -m "$map" -p -s -X)
         for key in "${typeahead_suggest_key-\\e;}=suggest" '\C-x;=suggest' "${typeahead_word_key-\\e,}=word" \
             '\C-x,=word' "${typeahead_forget_key-\\C-xk}=forget"; do
             [[ $key == =* || $map == vi-* && $key == '\e'* || $taken == *"\"${key%=*}\":"* ]] && continue
