@@ -16,11 +16,11 @@ typeset -g __typeahead_session="zsh-$$-${EPOCHREALTIME/.}"
 typeset -gi __typeahead_id=$(( EPOCHREALTIME * 1000 ))
 typeset -ga __typeahead_journal=() # records, as they are sent, that the daemon has not confirmed
 typeset -g __typeahead_command= __typeahead_folder= __typeahead_started= __typeahead_told=
-typeset -gF __typeahead_next_start=0 __typeahead_start_delay=1 __typeahead_next_try=0 __typeahead_try_delay=0.1
-typeset -gi __typeahead_heard=0 __typeahead_unanswered=0 __typeahead_question=0 __typeahead_dismissed_daemon=0
+typeset -gF __typeahead_next_start=0 __typeahead_start_delay=1 __typeahead_next_try=0 __typeahead_try_delay=0.2
+typeset -gi __typeahead_unheard=0 __typeahead_unanswered=0 __typeahead_question=0 __typeahead_dismissed_daemon=0
 typeset -g __typeahead_draws= __typeahead_ready= __typeahead_off= # who draws: "own", or a plugin's name
 typeset -g __typeahead_typed= __typeahead_asked=$'\n' __typeahead_line= __typeahead_shown= __typeahead_turn= __typeahead_stale=
-typeset -ga __typeahead_alternatives=()
+typeset -ga __typeahead_alternatives=() __typeahead_modes=()
 typeset -gA __typeahead_originals=() __typeahead_forgotten=()
 typeset -g __typeahead_style= __typeahead_unsafe='[[:cntrl:]]'
 [[ $ZSH_VERSION == (5.<9->|<6->.<->)* ]] && typeset -g __typeahead_memo=' memo=typeahead' || typeset -g __typeahead_memo=
@@ -77,16 +77,19 @@ __typeahead_send() {
     return 1
 }
 
-# A daemon that takes connections and says nothing is tried ever more seldom: a queue that is full would hold us up.
+# A daemon that takes connections and says nothing is tried ever more seldom: a queue that is full would hold us up. One
+# that a few fast lines gave no time to answer is none such.
 __typeahead_connect() {
     [[ -n $__typeahead_fd ]] && return
     (( EPOCHREALTIME >= __typeahead_next_try )) || return
     local REPLY record
     __typeahead_find && zsocket $REPLY 2>/dev/null || return
     exec {__typeahead_fd}<&$REPLY {REPLY}<&- # one above those that scripts use
-    (( __typeahead_next_try = EPOCHREALTIME + __typeahead_try_delay ))
-    (( __typeahead_try_delay = __typeahead_try_delay < 150 ? __typeahead_try_delay * 2 : 300 ))
-    __typeahead_inbox= __typeahead_unanswered=0 __typeahead_heard=0 __typeahead_asked=$'\n'
+    if (( ++__typeahead_unheard > 8 )); then
+        (( __typeahead_next_try = EPOCHREALTIME + __typeahead_try_delay ))
+        (( __typeahead_try_delay = __typeahead_try_delay < 150 ? __typeahead_try_delay * 2 : 300 ))
+    fi
+    __typeahead_inbox= __typeahead_unanswered=0 __typeahead_asked=$'\n'
     __typeahead_send hello $__typeahead_session || return
     for record in "${(@)__typeahead_journal[1,50]}"; do # that many fit for sure; each answer makes room for one more
         __typeahead_send $record || return
@@ -127,18 +130,19 @@ __typeahead_start() {
     (( __typeahead_next_start = EPOCHREALTIME + __typeahead_start_delay ))
     (( __typeahead_start_delay = __typeahead_start_delay < 60 ? __typeahead_start_delay * 2 : 60 ))
     exec {__typeahead_starting}< <(
+        exec 2>/dev/null
         integer tries
-        "$__typeahead_python" -P -m typeahead.shell.daemon --detached </dev/null >/dev/null 2>&1 &
-        until { __typeahead_find && zsocket $REPLY } 2>/dev/null || (( ++tries > 100 )); do zselect -t 5; done
-    ) 2>/dev/null
+        "$__typeahead_python" -P -m typeahead.shell.daemon --detached </dev/null >/dev/null &
+        until __typeahead_find && zsocket $REPLY || (( ++tries > 100 )); do zselect -t 5; done
+    )
     zle -F -w $__typeahead_starting __typeahead-started
 }
 
 __typeahead-started() {
     emulate -L zsh
-    __typeahead_stop_waiting
     __typeahead_next_try=0
-    __typeahead_connect
+    __typeahead_connect # before the other is closed: a second watch of one number is not looked at before the next key
+    __typeahead_stop_waiting
     __typeahead-redraw
     zle -R
 }
@@ -173,7 +177,7 @@ __typeahead_read() {
 
 # Acts on one message.
 __typeahead_take() {
-    (( __typeahead_heard )) || __typeahead_heard=1 __typeahead_try_delay=0.1 __typeahead_next_try=0 __typeahead_start_delay=1
+    __typeahead_unheard=0 __typeahead_try_delay=0.2 __typeahead_next_try=0 __typeahead_start_delay=1
     local tab=$'\t'
     case $1 in
         hello) __typeahead_greet "$2" ;;
@@ -258,7 +262,10 @@ __typeahead_detach() {
             bindkey -M $map -- "${name#* }" "${__typeahead_originals[$name]}"
         fi
     done
-    __typeahead_originals=()
+    for name in "${(@)__typeahead_modes}"; do
+        bindkey -M ${name%% *} -r -- "${name#* }"
+    done
+    __typeahead_originals=() __typeahead_modes=()
     if (( $+ZSH_HIGHLIGHT_HIGHLIGHTERS )); then
         ZSH_HIGHLIGHT_HIGHLIGHTERS=(${ZSH_HIGHLIGHT_HIGHLIGHTERS:#typeahead})
     fi
@@ -348,7 +355,7 @@ _zsh_autosuggest_strategy_typeahead() {
     local -i left=2
     local -a fields ready
     typeset -g suggestion=
-    [[ $1 != *$'\n'* && $#1 -lt 1000 ]] && (( __typeahead_heard )) && __typeahead_find || return 0
+    [[ $1 != *$'\n'* && $#1 -lt 1000 ]] && (( __typeahead_unheard < 8 )) && __typeahead_find || return 0
     zsocket $REPLY 2>/dev/null || return 0
     fd=$REPLY
     __typeahead_escape "$PWD"

@@ -24,7 +24,7 @@ __typeahead-redraw() {
         # What fits after a deletion may stay until there is something better.
         [[ $BUFFER == "$__typeahead_typed"* ]] && __typeahead_stale= || __typeahead_stale=1
         [[ $__typeahead_line == "$BUFFER"?* && -n $BUFFER ]] || __typeahead_line=
-        __typeahead_typed=$BUFFER __typeahead_turn=
+        __typeahead_typed=$BUFFER __typeahead_turn= __typeahead_asked=$'\n'
         __typeahead_alternatives=()
     fi
     if [[ $__typeahead_draws == own && -z $__typeahead_off ]]; then
@@ -214,10 +214,17 @@ __typeahead_sequences() {
     reply=("${(@g:e:)reply}")
 }
 
+# Leaves what the key that sends $1 is bound to in REPLY; the other arguments are what `bindkey -M` lists.
+__typeahead_bound() {
+    local shown=${${(V)1}//\\t/^I}
+    REPLY=${${(M)@[2,-1]:#\"$shown\" *}[1]-}
+    REPLY=${REPLY#\"$shown\" }
+}
+
 # May be called again: what has been bound to something else meanwhile stays so.
 __typeahead_bind() {
     emulate -L zsh -o extendedglob
-    local action key map sequence shown bound at
+    local action key map sequence bound at REPLY
     local -a reply lines
     local -A actions=("${(@kv)__typeahead_keys}" complete tab)
     for map in emacs viins; do
@@ -228,9 +235,8 @@ __typeahead_bind() {
                 for sequence in "${(@)reply}"; do
                     # With Esc, which ends insertion there, begins what vi's users type next.
                     [[ $map == viins && $sequence == $'\e'[[:alnum:]] ]] && continue
-                    shown=${${(V)sequence}//\\t/^I}
-                    bound=${${(M)lines:#\"$shown\" *}[1]-}
-                    bound=${bound#\"$shown\" }
+                    __typeahead_bound "$sequence" "${(@)lines}"
+                    bound=$REPLY
                     # One that is typed as it is stands in a range of such. A text bound to a key stays what it is.
                     [[ -n $bound || $#sequence -gt 1 ]] || bound=self-insert
                     [[ $bound == (*typeahead-*|\"*) ]] && continue
@@ -240,6 +246,27 @@ __typeahead_bind() {
                     bindkey -M $map -- "$sequence" typeahead-$action-$map
                 done
             done
+        done
+    done
+    __typeahead_bind_modes
+}
+
+# A search and a menu know their keys by the names of what these do: to them, ours must stay what they were.
+__typeahead_bind_modes() {
+    local name map REPLY
+    local -a isearch menuselect
+    (( $+functions[compdef] )) && zmodload -i zsh/complist
+    isearch=("${(@f)$(bindkey -M isearch)}")
+    [[ -z ${keymaps[(r)menuselect]-} ]] || menuselect=("${(@f)$(bindkey -M menuselect)}")
+    for name in "${(@k)__typeahead_originals}"; do
+        [[ $name == emacs\ * && -n ${__typeahead_originals[$name]} ]] || continue
+        for map in isearch menuselect; do
+            [[ -n ${keymaps[(r)$map]-} ]] || continue
+            [[ $map == menuselect || ${__typeahead_originals[$name]} == send-break ]] || continue
+            __typeahead_bound "${name#* }" "${(@)${(P)map}}"
+            [[ -z $REPLY ]] || continue
+            bindkey -M $map -- "${name#* }" "${__typeahead_originals[$name]}"
+            __typeahead_modes+=("$map ${name#* }")
         done
     done
 }
