@@ -82,6 +82,19 @@ def test_a_line_is_found_among_many_whatever_its_age() -> None:
     assert Index(lines).search("tzsrc", 5)[0].place == len(lines) - 1
 
 
+def test_a_rare_word_beside_a_common_one_is_found_whatever_is_newer() -> None:
+    lines = [f"git commit {number}" for number in range(20_000)] + ["git checkout zebra"]
+    for query in ("git zb", "zb git", "gt zebra"):
+        assert [found.place for found in Index(lines).search(query, 5)] == [len(lines) - 1]
+
+
+@given(st.text(alphabet="ab ", max_size=5), st.lists(_LETTERS, unique=True, max_size=9))
+def test_typing_on_finds_what_a_fresh_search_finds(query: str, lines: list[str]) -> None:
+    index = Index(lines)
+    for length in range(len(query) + 1):
+        assert index.search(query[:length], 5) == Index(lines).search(query[:length], 5)
+
+
 # Runs
 
 _RUNS = [

@@ -21,7 +21,7 @@ from typeahead.shell.protocol import MAX_LINE_BYTES, Message, encode
 from typeahead.shell.runs import Match, Run, Runs, Scope
 from typeahead.shell.worker import log_error
 
-NUM_RANKED = 20  # of the best matches, which the model weighs
+NUM_RANKED = 12  # of the best matches, which the model weighs
 MODEL_POINTS = 12  # most that the model counts beside how a line matches; a gap costs 3, not starting a word 16 or more
 LEAST_LOG_PROB = -24.0  # nats; a line less likely than that is as good as not expected
 _FIRST_RUNS = 5000  # read before the first answer

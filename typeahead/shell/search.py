@@ -23,10 +23,11 @@ from typing import NamedTuple
 
 MAX_QUERY = 200  # characters; more are not looked for
 MAX_SEARCHED = 1000  # characters at the beginning of a line, which alone are searched
-_MOST_FOUND = 10_000  # newest lines that hold the letters, of which the tightest are weighed
+_MOST_FOUND = 8000  # newest lines that hold the letters, of which the tightest are weighed
 _MOST_WEIGHED = 300
 
 _LETTER, _AT_WORD, _NEXT, _FIRST, _GAP = 16, 8, 4, 8, 3
+_NOWHERE = 1 << 20  # longer than any line
 _END = "\0"  # between two lines; no command can hold it
 
 
@@ -58,6 +59,8 @@ class Index:
         folded = [fold(line[:MAX_SEARCHED]) for line in lines]
         self._text = _END.join(folded)
         self._starts = [0, *accumulate(len(line) + 1 for line in folded)]  # of each line, and of one after the last
+        self._counts: dict[str, int] = {}  # of letters that have been looked for
+        self._known: tuple[str, list[int]] = "", []  # letters looked for last, and the lines that hold them in order
 
     def search(self, query: str, limit: int) -> list[Found]:
         """Return at most ``limit`` lines that match, the best first."""
@@ -74,8 +77,8 @@ class Index:
 
     def _whole(self, words: list[str], limit: int) -> tuple[list[int], list[int]]:
         """Return the newest lines with each word at the start of a word, and the newest with each word in one run."""
-        longest = max(words, key=len)
-        folded, text = fold(longest), self._text
+        rarest, text = self._rarest(words), self._text
+        folded, others = fold(rarest), [fold(word) for word in words if word != rarest]
         perfect: list[int] = []
         close: list[int] = []
         start = text.find(folded)
@@ -83,8 +86,9 @@ class Index:
             if start < 0:
                 break
             place = bisect_right(self._starts, start) - 1
-            line = self._searched(place)
-            if all(_find(word, line) for word in words):
+            begin, end = self._bounds(place)
+            line = self._searched(place) if all(text.find(other, begin, end) >= 0 for other in others) else ""
+            if line and all(_find(word, line) for word in words):
                 if all(_starts_a_word(word, line) for word in words):
                     perfect.append(place)
                     if len(perfect) == limit:
@@ -96,12 +100,16 @@ class Index:
 
     def _weigh(self, words: list[str], perfect: set[int], close: list[int]) -> list[Found]:
         """Return the lines that are not perfect, the best first: those with words in one run, and the tightest."""
-        spans: dict[int, int] = {}
-        longest = max(words, key=len)
-        for place, span in self._tight(longest):
-            if place not in perfect and span < spans.get(place, MAX_SEARCHED + 1):
-                spans[place] = span
-        chosen = sorted(spans, key=lambda place: (spans[place], place))[:_MOST_WEIGHED]
+        rarest = self._rarest(words)
+        others = [_pattern(word) for word in words if word != rarest]
+        spans: dict[int, int] = {}  # of the rarest word, and of the others at their first places
+        for place, span in self._tight(rarest):
+            if place not in spans:
+                spans[place] = span + sum(self._span(other, place) for other in others)
+            elif not others:
+                spans[place] = min(spans[place], span)
+        fit = (place for place, span in spans.items() if span < _NOWHERE and place not in perfect)
+        chosen = sorted(fit, key=lambda place: (spans[place], place))[:_MOST_WEIGHED]
         weighed = []
         for place in {*close, *chosen}:
             points = score(words, self._searched(place))
@@ -111,22 +119,47 @@ class Index:
 
     def _tight(self, word: str) -> Iterator[tuple[int, int]]:
         """Yield the newest lines with the letters of ``word`` in order, and how far apart the first and last are."""
-        first, *rest = map(re.escape, fold(word))
-        # Possessive: a letter that is not in the rest of the line ends the attempt at once.
-        pattern = first + "".join(f"[^{letter}{_END}]*+{letter}" for letter in rest)
-        place = -1
-        num_places = 0
-        for match in re.finditer(pattern, self._text):
+        pattern = _pattern(word)
+        known, known_places = self._known
+        if known and fold(word).startswith(known):  # as one types on: they are among those
+            matches = (match for place in known_places for match in pattern.finditer(self._text, *self._bounds(place)))
+        else:
+            matches = pattern.finditer(self._text)
+        place, seen = -1, []
+        for match in matches:
             start, end = match.span()
             if start >= self._starts[place + 1]:
                 place = bisect_right(self._starts, start) - 1
-                num_places += 1
-                if num_places > _MOST_FOUND:
+                seen.append(place)
+                if len(seen) > _MOST_FOUND:
                     return
             yield place, end - start
+        self._known = fold(word), seen
+
+    def _span(self, pattern: re.Pattern[str], place: int) -> int:
+        match = pattern.search(self._text, *self._bounds(place))
+        return _NOWHERE if match is None else match.end() - match.start()
+
+    def _rarest(self, words: Sequence[str]) -> str:
+        """Return the word with the rarest letter: fewest lines hold it, so fewest must be looked at."""
+        if len(words) == 1:
+            return words[0]
+        for letter in set(fold("".join(words))) - self._counts.keys():
+            self._counts[letter] = self._text.count(letter)
+        return min(words, key=lambda word: (min(self._counts[letter] for letter in fold(word)), -len(word)))
+
+    def _bounds(self, place: int) -> tuple[int, int]:
+        return self._starts[place], self._starts[place + 1] - 1
 
     def _searched(self, place: int) -> str:
         return self._lines[place][:MAX_SEARCHED]
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Return what finds the letters of a word in order, within one line."""
+    first, *rest = map(re.escape, fold(word))
+    # Possessive: a letter that is not in the rest of the line ends the attempt at once.
+    return re.compile(first + "".join(f"[^{letter}{_END}]*+{letter}" for letter in rest))
 
 
 def split(query: str) -> list[str]:
@@ -253,7 +286,7 @@ def _starts_at(line: str, place: int) -> bool:
     return not (before.isalnum() and here.isalnum()) or (before.islower() and here.isupper())
 
 
-def _find(word: str, line: str, start: int = 0) -> bool:
+def _find(word: str, line: str) -> bool:
     return word in line if word != fold(word) else word in fold(line)
 
 

@@ -1,4 +1,4 @@
-"""How likely given lines are: weighed side by side in one batch, where a byte costs one step for all of them."""
+"""How likely given lines are: weighed side by side, a byte in one step for all of them, common beginnings once."""
 
 from __future__ import annotations
 
@@ -29,24 +29,19 @@ def line_log_probs(lines: Sequence[bytes], position: Position) -> Array:
     if position.line:
         raise ValueError(f"lines are weighed at the start of a line, not after {len(position.line)} bytes")
     whole = [(line + b"\n")[:MAX_WEIGHED_BYTES] for line in lines]
-    # The longest first: those that have ended are the last lanes, which are left out of the next step.
-    order = sorted(range(len(whole)), key=lambda place: -len(whole[place]))
-    ordered = [whole[place] for place in order]
     totals = np.zeros(len(whole))
-    num_live = len(whole)
-    log_probs = np.repeat(position.log_probs[None], num_live, axis=0)
-    state = np.repeat(position.state, num_live, axis=2)
-    for depth in range(len(ordered[0]) if ordered else 0):
-        symbols = np.array([line[depth] for line in ordered[:num_live]], np.uint8)
-        totals[:num_live] += log_probs[np.arange(num_live), symbols]
-        going_on = int(sum(len(line) > depth + 1 for line in ordered[:num_live]))
-        if going_on == 0:
-            break
-        log_probs, state = position.network.step(
-            symbols[:going_on], np.ascontiguousarray(state[:, :, :going_on]), out=None
-        )
-        position.occasion.mix([line[: depth + 1] for line in ordered[:going_on]], log_probs)
-        num_live = going_on
-    found = np.empty(len(whole))
-    found[order] = totals
-    return found
+    log_probs, state = position.log_probs[None], position.state
+    lanes = [0] * len(whole)  # of each line: lines that begin alike go on in one
+    for depth in range(max(map(len, whole), default=0)):
+        heads: dict[bytes, tuple[int, int]] = {}  # beginning -> its lane after this byte, and the lane before
+        for place, line in enumerate(whole):
+            if len(line) > depth:
+                totals[place] += log_probs[lanes[place], line[depth]]
+            if len(line) > depth + 1:
+                lanes[place] = heads.setdefault(line[: depth + 1], (len(heads), lanes[place]))[0]
+        if heads:
+            parents = [parent for _, parent in heads.values()]
+            symbols = np.array([head[depth] for head in heads], np.uint8)
+            log_probs, state = position.network.step(symbols, np.take(state, parents, axis=2))
+            position.occasion.mix(list(heads), log_probs)
+    return totals
