@@ -17,11 +17,12 @@ from typeahead.shell.process.records import Prompts
 # Runs in a process that is alone on a pseudo-terminal: reads lines (as Python literals) from a pipe, answers on one.
 _DRIVER = """
 import ast, os, select, sys, time
-from typeahead.shell.names import Names
+from typeahead.shell import process as processes
 from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
 lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
 os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
+processes._CHECK_S = 10  # what the shell says is wanted, however busy the machine is
 terminal = Terminal()
 terminal.hold()
 process = open_shell(terminal, sys.argv[3], os.getcwd(), private=sys.argv[4] == "private")
@@ -70,7 +71,7 @@ class Driven:
         self._lines = os.fdopen(lines_out, "w", buffering=1)
         self._answers = os.fdopen(answers_in)
         self.pid = int(self._answers.readline())
-        self.printed = b""
+        self.printed, self.cwd = b"", str(cwd)
 
     def rules(self) -> dict[str, str]:
         """Return HISTCONTROL and HISTIGNORE as the shell had them when it read the last line."""

@@ -1,4 +1,4 @@
-"""What the session is made of, without a terminal: prompt, ghost text, past lines, suggestions, the grammar."""
+"""What the session is made of, without a terminal: prompt, ghost text, past lines, suggestions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from typeahead.shell.ghost import Ghost, cut
 from typeahead.shell.lines import PastLines, read_bash_history
 from typeahead.shell.names import Names
 from typeahead.shell.names import read as read_names
-from typeahead.shell.syntax import is_open
 
 # The prompt
 
@@ -291,40 +290,3 @@ finally:
     time.sleep(60)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGALRM
-
-
-# The grammar
-
-
-@pytest.mark.parametrize("line", ["echo 'a", 'echo "a', "echo a\\", 'echo "\\"', "echo $'a\\'", "echo a; # b\necho 'c"])
-def test_an_open_quote_or_a_last_backslash_leaves_a_line_open(line: str) -> None:
-    assert is_open(line)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "echo 'a'",
-        "echo it\\'s",
-        "echo a # it's",
-        "echo \\\\",
-        "cat <<X\nit's\nX",
-        "echo $'a\\''",
-        "echo ${x#y}",
-        "\\;#'\n'",
-    ],
-)
-def test_a_whole_line_is_not_open(line: str) -> None:
-    assert not is_open(line)
-
-
-def test_what_bash_accepts_is_never_held_back() -> None:
-    @given(st.text("ab'\"\\$#(){};| \n", max_size=12))
-    def check(line: str) -> None:
-        if is_open(line):
-            done = subprocess.run(["bash", "-n"], input=line, capture_output=True, text=True)
-            # bash takes a backslash at the end of its input as it is; at a prompt it would ask for more.
-            assert done.returncode != 0 or line.endswith("\\"), line
-
-    check()

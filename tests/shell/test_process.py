@@ -62,6 +62,15 @@ def test_a_directory_with_any_name_is_reported_exactly(bash: Driven, tmp_path: P
         ("true", "tty | grep -c pts", "1\n"),
         ("true", "echo ${INPUTRC-unset} ${__TA_DIR-unset}", "unset unset\n"),
         ("PS1=loud; PS2=loud", "echo quiet", "quiet\n"),
+        ("PROMPT_COMMAND+=('true')", "echo ${PROMPT_COMMAND[@]:0:1}", "true\n"),
+        ("false | true", "echo ${PIPESTATUS[@]}", "1 0\n"),
+        ("(exit 3) | true | (exit 4)", 'echo "$? ${PIPESTATUS[@]}"', "4 3 0 4\n"),
+        ("(exit 3)", "echo ${PIPESTATUS[0]}", "3\n"),
+        ("echo one 'the last'", 'echo "$_" $?', "the last 0\n"),
+        ("ls /none &> /dev/null", "echo $_ $?", "/none 2\n"),
+        ("set -e; ! true", "echo alive", "alive\n"),
+        ("set -e", "! true; echo alive", "alive\n"),
+        ("set -x", "echo quiet 2> /dev/null", "++ echo quiet\nquiet\n"),
         ("PROMPT_COMMAND='PS1=loud'", "echo quiet", "quiet\n"),
         ("shopt -u progcomp; shopt -s no_empty_cmd_completion", "echo quiet", "quiet\n"),
     ],
@@ -94,6 +103,39 @@ def test_any_line_arrives_byte_for_byte(bash: Driven, tmp_path: Path, text: str)
 def test_a_line_of_two_megabytes_arrives_whole(bash: Driven, tmp_path: Path) -> None:
     assert bash.run(f": {'x' * 2_000_000}; echo done > after") == Outcome(0, str(tmp_path), True)
     assert (tmp_path / "after").read_text() == "done\n"
+
+
+def test_a_failure_ends_a_shell_with_set_e_and_a_syntax_error_does_not(bash: Driven) -> None:
+    bash.run("set -e")
+    assert bash.run("echo )") == Outcome(2, bash.cwd, True)
+    assert bash.output("echo alive") == "alive\n"
+    assert bash.run("(exit 5)") == 5
+
+
+def test_history_is_expanded_shown_and_told(bash: Driven) -> None:
+    bash.run("echo first 'the last'")
+    assert bash.output("!! again") == "echo first 'the last' again\nfirst the last again\n"
+    assert bash.line() == "echo first 'the last' again"
+    assert bash.output("echo !$ '!$' \\!$") == "echo again '!$' \\!$\nagain !$ !$\n"
+    assert bash.output("^again^anew") == "echo anew '!$' \\!$\nanew !$ !$\n"
+    assert bash.output("cat <<END\n!!\nEND") == "!!\n"
+    bash.run("set +H")
+    assert bash.output("echo !!") == "!!\n"
+
+
+def test_an_event_that_is_not_there_is_an_error_and_nothing_runs(bash: Driven, tmp_path: Path) -> None:
+    bash.run("(exit 6)")
+    assert "event not found" in bash.output("touch made; !nosuch")
+    assert not (tmp_path / "made").exists()
+    assert bash.output("echo $?") == "6\n"
+    assert "nosuch" not in bash.output("history")
+
+
+def test_a_shell_put_in_its_place_is_the_users(bash: Driven) -> None:
+    bash.send("exec bash --norc -i")
+    wait_until(lambda: (bash.drain(), b"bash-5" in bash.printed)[1], lambda: repr(bash.printed))
+    os.write(bash.master, b"exit 9\r")
+    assert bash.answer() == 9
 
 
 def test_exit_ends_with_its_status(bash: Driven) -> None:

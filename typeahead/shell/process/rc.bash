@@ -51,6 +51,7 @@ __ta_tell() {
     {
         builtin printf '%s\0' "${PATH-}" "${HOME-}" "${CDPATH-}"
         builtin compgen -e || :
+        builtin printf '%s\n' "${VISUAL:+VISUAL=${VISUAL//$'\n'/ }}" "${EDITOR:+EDITOR=${EDITOR//$'\n'/ }}"
         builtin printf '\0'
         builtin compgen -abk -A function
         builtin printf '\0'
@@ -134,12 +135,11 @@ __ta_expand() {
 # brought back where a line asks for them: a command before it is something that a DEBUG trap sees.
 # shellcheck disable=SC2016 # bash expands it when the line is run
 __ta_compose() {
-    local before='' line=$text pipes pattern='\$\{?[_[?]|PIPESTATUS'
-    if [[ $text != "$__ta_whole" ]] && ! __ta_is_plain; then
+    local before='' line=$text after='' pipes pattern='\$\{?[_[?]|PIPESTATUS'
+    if [[ $text != "$__ta_whole" ]] && ! __ta_is_plain && ! __ta_parse "$text"$'\n}'; then
         __ta_text=$text line='builtin eval -- "$__ta_text" && :'
-        if [[ $2 == *e* ]]; then # a shell with `set -e` would not survive its syntax errors either
-            __ta_parse "$text"$'\n}' && line=$text || line="builtin set +e; $line; { builtin set -e; } 2>/dev/null"
-        fi
+        # A shell with `set -e` would not survive the syntax error.
+        [[ $2 != *e* ]] || line="builtin set +e; $line" after=' builtin set -e;'
     fi
     if [[ $text =~ $pattern || $2 == *x* ]]; then
         before="__ta_return $1 ${__ta_last@Q} && : ${__ta_last@Q}"
@@ -150,13 +150,13 @@ __ta_compose() {
         [[ $2 != *x* ]] || before="{ builtin set -x; $before; } 2>/dev/null" # __ta_quiet has switched it off
     fi
     __ta_status=''
-    __ta_line=$before${before:+; }$line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}"; } 2>/dev/null'
+    __ta_line=$before${before:+; }$line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}";'$after' } 2>/dev/null'
 }
 
 # Words without anything special, of which none can begin what another must end.
 __ta_is_plain() {
     local words='[a-zA-Z0-9_./ :=@,+%~$?*-]*[a-zA-Z0-9_./:=@,+%~$?*-]\ *'
-    local opening='(^|[;&|])\ *(if|then|elif|else|for|while|until|do|case|select|function|time|coproc)(\ |$)'
+    local opening='(^|[;&|])\ *(if|then|elif|else|for|while|until|do|case|select|function|time|coproc)([\ \;\&|]|$)'
     [[ $text =~ ^$words([\;\&|]+$words)*$ && ! $text =~ $opening ]]
 }
 
@@ -191,6 +191,7 @@ __ta_check() {
         IFS='' builtin read -r message <"$__ta_dir/parsed" || :
         case $message in
             *': unexpected EOF while looking for matching '* | *': syntax error: unexpected end of file'*) answer=open ;;
+            *": unexpected token \`EOF' in conditional command") answer=open ;;
             *': here-document at line '*' delimited by end-of-file '*) answer=open ;;
             *) answer=wrong ;;
         esac
