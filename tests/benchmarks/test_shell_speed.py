@@ -3,7 +3,8 @@
     uv run pytest -m benchmark tests/benchmarks/test_shell_speed.py
 
 A key is sent the moment the process is started: its echo says when the line editor is ready. Then a key follows every
-40 ms while the daemon, started by the shell, loads the network; its echo says what handling a key takes meanwhile.
+40 ms while the daemon, started by the shell, loads the network; its echo says what handling a key takes meanwhile. At
+last lines are typed at 15 keys a second, with 100,000 commands in the history and the daemon answering each key.
 """
 
 import os
@@ -19,10 +20,16 @@ from contextlib import suppress
 
 import pytest
 
+from tests.benchmarks.test_socket import LINES, NUM_HISTORY, fill_history, quantiles
+from typeahead import config
+from typeahead.shell.launch import start_daemon, stop_daemon
+from typeahead.shell.protocol import request
+
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 BARE = [sys.executable, "-c", "from prompt_toolkit import PromptSession; PromptSession('$ ').prompt()"]
 OURS = [os.path.join(os.path.dirname(sys.executable), "typeahead")]
 ROUNDS, KEYS = 9, 100
+PAUSE_S = 1 / 15  # from key to key
 _VISIBLE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|[\r\n]")
 
 
@@ -55,13 +62,16 @@ class Session:
         return time.perf_counter() - self.start
 
     def echo_of(self, key):
-        """Send a key and return the seconds until something is drawn that holds it."""
+        """Send a key and return the seconds until something is drawn that holds it; anything will do for a space.
+
+        Where a grey space stands, nothing but the cursor changes.
+        """
         while self.read(0.0):
             pass
         before = len(self.output)
         sent = time.perf_counter()
         os.write(self.terminal, key)
-        while key not in _VISIBLE.sub(b"", self.output[before:]):
+        while len(self.output) == before or key.strip() not in _VISIBLE.sub(b"", self.output[before:]):
             assert time.perf_counter() - sent < 30, self.output[before:]
             self.read(0.5)
         return time.perf_counter() - sent
@@ -129,3 +139,33 @@ def test_keys_while_the_daemon_loads(capsys, tmp_path):
         for name, times in rows.items():
             figures = [1000 * times[len(times) // 2], 1000 * times[int(0.99 * len(times))], 1000 * times[-1]]
             print(f"{name:28}" + "".join(f" {figure:8.1f}" for figure in figures))
+
+
+def type_lines(session):
+    """Type lines without running them; return the seconds from each key to its echo."""
+    session.until(lambda output: re.search(rb"[#$>\xaf] ", _VISIBLE.sub(b"", output)))
+    time.sleep(1.0)
+    times = []
+    for line in LINES:
+        for key in line.encode():
+            began = time.perf_counter()
+            times.append(session.echo_of(bytes([key])))
+            time.sleep(max(0.0, began + PAUSE_S - time.perf_counter()))
+        os.write(session.terminal, b"\x05\x15")  # to the end, whatever is suggested there; then all of it away
+        time.sleep(0.2)
+    session.close()
+    return times
+
+
+def test_key_to_screen_with_a_long_history(capsys, isolated_home):
+    fill_history(NUM_HISTORY)
+    start_daemon(config.socket_path(), 60)
+    while request({"op": "status"}, 60)["state"] == "loading":  # the lines are learnt while others are typed
+        time.sleep(0.2)
+    rows = {"bare PromptSession": type_lines(Session(BARE, {})), "typeahead": type_lines(Session(OURS, {}))}
+    stop_daemon(config.socket_path(), 60)
+    with capsys.disabled():
+        print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        print(f"{'key to screen':<20}{'count':>7}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+        for name, times in rows.items():
+            print(f"{name:<20}{len(times):7d}{quantiles(times)}")
