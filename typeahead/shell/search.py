@@ -122,7 +122,9 @@ class Index:
         pattern = _pattern(word)
         known, known_places = self._known
         if known and fold(word).startswith(known):  # as one types on: they are among those
-            matches = (match for place in known_places for match in pattern.finditer(self._text, *self._bounds(place)))
+            matches: Iterator[re.Match[str]] = (
+                match for place in known_places for match in pattern.finditer(self._text, *self._bounds(place))
+            )
         else:
             matches = pattern.finditer(self._text)
         place, seen = -1, []
