@@ -377,6 +377,25 @@ def test_off_takes_everything_away(table: TableDaemon, bash: Bash) -> None:
     assert table.lines == []
 
 
+def test_strict_options_and_an_odd_ifs_of_the_users_change_nothing(table: TableDaemon, bash: Bash) -> None:
+    shell = bash("set -euf; set -o noclobber; IFS=e_")
+    shell.press("C-c")
+    shell.wait_for("^C\n$")
+    shell.run("true one")
+    wait_for_records(table, "true one")
+    shell.type("echo h" + SUGGEST)
+    shell.wait_for_row("$ echo hello world")
+
+
+def test_a_prompt_command_that_is_readonly_leaves_the_start_up_file_in_peace(isolated_home: Path) -> None:
+    file = isolated_home / "init"
+    file.write_text(integration_text("bash", isolated_home))
+    command = f"readonly PROMPT_COMMAND=true; . {file}; echo $__typeahead_mode $PROMPT_COMMAND; typeahead_off"
+    done = subprocess.run(["bash", "--norc", "-ic", command], capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "keys true\n"
+    assert "readonly" not in done.stderr
+
+
 def test_a_key_that_is_bound_already_is_left_alone(table: TableDaemon, bash: Bash) -> None:
     shell = bash('bind \'"\\e;": "mine"\'')
     shell.type("echo h" + SUGGEST)

@@ -125,13 +125,13 @@ __typeahead_last() {
 
 # Before every prompt, first.
 __typeahead_finish() {
-    { local status=$? signature="$_ ${#PIPESTATUS[@]}"; local -; set +exu; } 2>/dev/null
+    { local status=$? signature="$_ ${#PIPESTATUS[@]}" strict=${-//[!e]/}; local -; set +exu; } 2>/dev/null
     if [[ $__typeahead_began ]]; then
         [[ ${BP_PIPESTATUS+set} ]] && signature="${signature% *} ${#BP_PIPESTATUS[@]}"
         __typeahead_record "$status" "$__typeahead_began" "$signature"
         __typeahead_began=''
     fi
-    return "$status"
+    [[ $strict ]] || return "$status" # with set -e that would be the end, even after Ctrl-C at the prompt
 }
 
 # Status, when it began, what it left behind.
@@ -161,7 +161,7 @@ __typeahead_record() {
 
 # Before every prompt, last.
 __typeahead_begin() {
-    { local status=$? entry number line REPLY; local -; set +exu; } 2>/dev/null
+    { local status=$? strict=${-//[!e]/} entry number line REPLY; local -; set +exu; } 2>/dev/null
     __typeahead_found=() __typeahead_shown='' __typeahead_directory=$PWD
     __typeahead_hook
     __typeahead_start
@@ -177,7 +177,7 @@ __typeahead_begin() {
         __typeahead_send "ahead	5	$REPLY	"
     fi
     ((${#__typeahead_queue[@]} <= 100)) || __typeahead_queue=("${__typeahead_queue[@]: -100}")
-    return "$status"
+    [[ $strict ]] || return "$status"
 }
 
 # In place, too; what is left of a longer text is no harm, five fields are read.
@@ -241,7 +241,8 @@ __typeahead_forget() {
 
 # In vi's maps Alt is Escape and then another key, so that only C-x is taken there.
 __typeahead_bind() {
-    local map key taken
+    local - map key taken
+    set +exu
     [[ ${__typeahead_shell_suggest-} == off ]] && return
     for map in emacs vi-insert vi-command; do
         taken=$(builtin bind -m "$map" -p -s -X)
@@ -275,6 +276,9 @@ __typeahead_ble_began() { __typeahead_began=${EPOCHREALTIME//[!0-9]/}; }
 
 # At each prompt, since others come and go: with bash-preexec among its functions, else around what is in PROMPT_COMMAND.
 __typeahead_hook() {
+    { local - IFS=' '; set +exu; } 2>/dev/null
+    # Some administrators make it so; assigning would end the start-up file. There are the keys, then, and no recording.
+    [[ ${PROMPT_COMMAND@a}${PS0@a} == *r* ]] && return
     if [[ ${bash_preexec_imported-}${__bp_imported-} ]]; then
         [[ " ${precmd_functions[*]} " == *' __typeahead_precmd '* ]] && return
         __typeahead_unhook
@@ -287,7 +291,6 @@ __typeahead_hook() {
         __typeahead_unhook
         builtin printf -v PROMPT_COMMAND '%s\n' __typeahead_finish "${PROMPT_COMMAND-}" __typeahead_begin
     fi
-    # shellcheck disable=SC2016 # as above
     [[ ${PS0-} == "$__typeahead_ps0"* ]] || PS0=$__typeahead_ps0${PS0-}
     shopt -q promptvars || PS0=${PS0//"$__typeahead_ps0"/} # it would be printed; then nothing is recorded
 }
@@ -299,6 +302,7 @@ __typeahead_precmd() {
 
 __typeahead_unhook() {
     local i
+    [[ ${PROMPT_COMMAND@a}${PS0@a} == *r* ]] && return
     for i in "${!PROMPT_COMMAND[@]}"; do
         PROMPT_COMMAND[i]=${PROMPT_COMMAND[i]//__typeahead_finish/:}
         PROMPT_COMMAND[i]=${PROMPT_COMMAND[i]//__typeahead_begin/:}
@@ -310,7 +314,8 @@ __typeahead_unhook() {
 }
 
 typeahead_off() {
-    local entry
+    local - entry IFS=$' \t\n'
+    set +exu
     __typeahead_unhook
     for entry in "${!precmd_functions[@]}"; do
         [[ ${precmd_functions[entry]} == __typeahead_precmd ]] && builtin unset "precmd_functions[$entry]"

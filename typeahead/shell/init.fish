@@ -44,7 +44,7 @@ set -q __typeahead_prompts; or set -g __typeahead_prompts 0
 # --- The process beside the shell -------------------------------------------------------------------------------------
 
 # Opening a FIFO waits for the other side, so this must be sure that there is one: a process that has ended may still
-# have its entry, as a zombie.
+# have its entry, as a zombie, and a stopped one does not answer.
 function __typeahead_reachable
     set -l folder $__typeahead_folder
     if test -z "$__typeahead_pid"
@@ -55,7 +55,7 @@ function __typeahead_reachable
     if test -e /proc/self/stat
         if test -e /proc/$__typeahead_pid/stat -a -p $folder/questions
             read -l state </proc/$__typeahead_pid/stat
-            string match -q '*) Z *' -- $state; or return 0
+            string match -qr '\) [ZTt] ' -- $state; or return 0
         end
     else if test -p $folder/questions; and command kill -0 $__typeahead_pid 2>/dev/null
         return 0
