@@ -67,9 +67,10 @@ Bash = Callable[..., Terminal]
 def bash(isolated_home: Path) -> Iterator[Bash]:
     with shells() as terminals:
 
-        def start_one(before: str = "", after: str = "", columns: int = 80) -> Terminal:
+        def start_one(before: str = "", after: str = "", columns: int = 80, arrays: int = 501) -> Terminal:
             rc = isolated_home / ".bashrc"
-            rc.write_text(f"PS1='$ '\n{before}\n{integration_text('bash', isolated_home)}\n{after}\n")
+            text = integration_text("bash", isolated_home).replace(">= 501", f">= {arrays}")
+            rc.write_text(f"PS1='$ '\n{before}\n{text}\n{after}\n")
             terminals.append(Terminal(["bash", "--noprofile", "--rcfile", str(rc), "-i"], isolated_home, columns))
             terminals[-1].wait_for_row("$")
             relay_pid(terminals[-1])
@@ -305,6 +306,19 @@ def test_read_twice_it_records_once_and_keeps_what_the_user_has_at_the_prompt(ta
     wait_for_records(table, "(exit 5)")
     assert table.records[0]["status"] == 5
     shell.wait_for("go\nlater\nmine\n$")
+
+
+def test_as_in_older_versions_it_records_without_an_array_of_prompt_commands_and_without_a_clock(
+    table: TableDaemon, bash: Bash
+) -> None:
+    shell = bash("unset EPOCHREALTIME; PROMPT_COMMAND='echo mine;'", "PROMPT_COMMAND+='echo later'", arrays=999)
+    for line in ("true one", "(exit 5)", "declare -p PROMPT_COMMAND"):
+        shell.run(line)
+        shell.wait_for(f"{line}\n")
+    wait_until(lambda: len(table.lines) == 3, lambda: f"recorded: {table.lines}")
+    assert [record["status"] for record in table.records] == [0, 5, 0]
+    assert all(0 <= record["duration_s"] <= 2 and record["started"] > 1.7e9 for record in table.records)
+    assert "mine\nlater\n$" in "\n".join(shell.screen())
 
 
 def test_beside_bash_preexec_both_work(table: TableDaemon, bash: Bash) -> None:
