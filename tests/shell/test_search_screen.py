@@ -260,3 +260,11 @@ def test_up_goes_on_in_the_store_where_memory_ends(open_shell: Open) -> None:
     for wanted in ("old 2", "old 1", "old 0", "old line"):
         terminal.press("Up")
         wait_for_prompt(terminal, wanted)
+
+
+def test_alt_less_goes_to_the_oldest_line_and_alt_greater_back_to_the_typed_one(shell: Terminal) -> None:
+    shell.type("mak")
+    shell.press("M-<")
+    wait_for_prompt(shell, "make test")
+    shell.press("M->")
+    wait_for_prompt(shell, "mak")

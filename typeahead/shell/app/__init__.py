@@ -34,6 +34,7 @@ from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
 from typeahead.shell.suggestions import Options, Suggestions
 from typeahead.shell.terminal import Terminal
+from typeahead.shell.welcome import offer
 
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
 _LEAVE_S = 10  # whole seconds after which a session that was told to end is ended by the kernel
@@ -62,6 +63,7 @@ class App:
         self._first: asyncio.Task[None] | None = None
         self._interrupted = False
         self._startup_output = b""
+        self._is_welcome = settings.shell.suggest and not process.private
         self._prompts = PromptText(terminal, process, settings.shell.prompt == "own", first, shell)
         ghost, lines = Ghost(), PastLines()
         self._suggestions = Suggestions(
@@ -94,6 +96,7 @@ class App:
         self._walking = Walking(lines)
         search = Search(self._editor, lines, self._suggestions, lambda: process.cwd, terminal.raw)
         self._hooks.older, self._hooks.newer = self._walking.older, self._walking.newer
+        self._hooks.oldest, self._hooks.newest = self._walking.oldest, self._walking.newest
         self._hooks.search = search.open
         menu = Menu(process, ghost, self._suggestions)
         menu.attach(self._editor)
@@ -159,6 +162,10 @@ class App:
         if self._highlighter is not None:
             await self._highlighter.load()
             self._highlighter.begin_line(self._process.cwd, self._process.names, self._editor.default_buffer)
+        if self._is_welcome and (text := await loop.run_in_executor(None, offer)):
+            self._startup_output += f"{_dimmed(text)}\r\n".encode()
+            if self._process.ready and self._editor.app.is_running:
+                self._show_startup_output()
 
     def _begin_line(self) -> None:
         if not gc.isenabled():  # since the start of the process; what has been imported stays, and need not be searched
@@ -258,8 +265,11 @@ class App:
 def _withheld(kinds: list[str]) -> str:
     """Return the row that tells of secrets in the last line."""
     found = " and ".join(f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}" for kind in kinds)
-    dim, reset = ("", "") if prompt.is_plain() else ("\x1b[2m", "\x1b[0m")
-    return f"{dim}typeahead: {found} {'was' if len(kinds) == 1 else 'were'} withheld from the history{reset}\r\n"
+    return _dimmed(f"typeahead: {found} {'was' if len(kinds) == 1 else 'were'} withheld from the history") + "\r\n"
+
+
+def _dimmed(text: str) -> str:
+    return text if prompt.is_plain() else f"\x1b[2m{text}\x1b[0m"
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -130,6 +130,7 @@ class Search:
         self._lines.load()
         vi_state = event.app.vi_state
         self._vi_mode, vi_state.input_mode = vi_state.input_mode, InputMode.INSERT
+        self._editor.default_buffer.complete_state = None  # a menu makes room
         typed = self._editor.default_buffer.text
         self._query.reset(Document(typed if "\n" not in typed else ""))
         event.app.layout.focus(self._window)
@@ -302,8 +303,7 @@ class Search:
             return
         self._doomed = None
         self._suggestions.forget_line(match.text)
-        if self._runs is not None:
-            self._runs = Runs(run for run in self._lines.runs() if run.text != match.text)
+        self._runs = None
         del self._matches[self._selected]
         self._selected = max(0, min(self._selected, len(self._matches) - 1))
 

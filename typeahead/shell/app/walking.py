@@ -12,6 +12,8 @@ from prompt_toolkit.key_binding import KeyPressEvent
 from typeahead.shell.lines import PastLines
 from typeahead.shell.walk import Walk
 
+_ALL = 1 << 30  # steps back: to the oldest line
+
 
 class Walking:
     """What the keys for older and newer lines do.
@@ -53,9 +55,7 @@ class Walking:
 
     def oldest(self, event: KeyPressEvent) -> None:
         """Go to the oldest line in memory."""
-        line = self._walk.oldest(event.current_buffer.text, event.current_buffer.cursor_position)
-        if line is not None:
-            event.current_buffer.document = Document(line)
+        self._back(event.current_buffer, _ALL)
 
     def newest(self, event: KeyPressEvent) -> None:
         """Come back to what was typed."""
@@ -67,14 +67,15 @@ class Walking:
         self._walk.end()
         self._read.clear()
 
-    def _back(self, buffer: Buffer) -> None:
-        line = self._walk.back(buffer.text, buffer.cursor_position)
+    def _back(self, buffer: Buffer, steps: int = 1) -> None:
+        step = self._walk.oldest if steps == _ALL else self._walk.back
+        line = step(buffer.text, buffer.cursor_position)
         if line is not None:
             buffer.document = Document(line)
         elif self._reading is not None and not self._reading.done():
-            self._steps += 1
+            self._steps += steps
         elif self._walk.prefix not in self._read:
-            self._steps = 1
+            self._steps = steps
             self._reading = asyncio.get_running_loop().create_task(self._read_older(buffer, self._walk.prefix))
 
     async def _read_older(self, buffer: Buffer, prefix: str) -> None:
@@ -85,5 +86,8 @@ class Walking:
         older = [*self._lines, *await loop.run_in_executor(None, self._lines.read_older, prefix)]
         self._read.add(prefix)
         if self._walk.extend(prefix, older) and buffer.document == before and not get_app().is_done:
-            for _ in range(self._steps):
-                self._back(buffer)
+            if self._steps >= _ALL:
+                self._back(buffer, _ALL)
+            else:
+                for _ in range(self._steps):
+                    self._back(buffer)
