@@ -70,7 +70,7 @@ class FakeSuggester:
     def record(self, command: str, cwd: str | None = None, status: int | None = None) -> None:
         self.lines.append(f"{command}={status}")
 
-    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> list[float]:
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None, ended: bool = True) -> list[float]:
         """Expect the lines with "likely" in them, and no others."""
         return [-1.0 if "likely" in line else -100.0 for line in lines]
 

@@ -369,7 +369,9 @@ def test_the_common_prefix_ends_between_characters(texts: list[str], prefix: str
 def firsts(before: str, line: str, *texts: str) -> list[str]:
     asked = completions.question(before)
     assert asked is not None
-    return [one.text for one in completions.with_suggestion([entry(text) for text in texts], asked, line)]
+    found = [entry(text) for text in texts]
+    first = completions.suggested(found, asked, line)
+    return [one.text for one in ([first] if first else []) + [one for one in found if one is not first]]
 
 
 def test_what_the_grey_text_says_stands_first() -> None:

@@ -575,3 +575,15 @@ def test_a_place_for_compiled_kernels_that_was_chosen_is_left_alone(monkeypatch:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/chosen")
     assert prepare_kernel_cache() is None
     assert os.environ["NUMBA_CACHE_DIR"] == "/chosen"
+
+
+def test_beginnings_of_lines_are_weighed_by_the_model(start: Start, connect: Callable[[], Peer]) -> None:
+    start().wait_state("warm")
+    reply = connect().ask(op="rank", id=3, lines=["make likely", "make other"], cwd="/")
+    assert (reply["op"], reply["id"], reply["log_probs"]) == ("rank", 3, [-1.0, -100.0])
+
+
+@pytest.mark.parametrize("lines", [None, [], "ls", [1], ["x" * 5000], ["x"] * 65])
+def test_a_malformed_ranking_is_refused(start: Start, connect: Callable[[], Peer], lines: object) -> None:
+    start().wait_listening()
+    assert connect().ask(op="rank", id=1, lines=lines)["op"] == "error"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell.fake_daemon import Start
 from tests.shell.terminal import TableDaemon, Terminal, wait_until
 from typeahead import config
 
@@ -228,6 +229,16 @@ def test_the_entry_of_the_grey_text_stands_first(daemon: TableDaemon, open_shell
     wait_until(lambda: line(terminal) == "one other", lambda: repr(terminal.screen()))
     terminal.press("Tab")  # takes no other text than the grey one without asking
     wait_until(lambda: menu(terminal) == ["other", "suggested", "only"], lambda: repr(terminal.screen()))
+
+
+def test_the_model_puts_the_likely_entries_first(open_shell: Open, start: Start) -> None:
+    start().wait_state("warm")
+    terminal = ready(open_shell("--no-suggest", bashrc="complete -W 'alder a-likely birch likely' tree\n"))
+    terminal.type("tree ")
+    terminal.press("Tab")
+    shows(terminal, "tree", "a-likely", "alder", "likely", "birch")  # in two columns
+    terminal.type("a")
+    shows(terminal, "tree a", "a-likely", "alder")
 
 
 def test_zsh_shows_descriptions_one_entry_a_row(open_shell: Open, isolated_home: Path) -> None:

@@ -33,3 +33,11 @@ def test_of_a_long_line_only_the_beginning_is_weighed():
 def test_lines_are_weighed_at_the_start_of_a_line_only():
     with pytest.raises(ValueError, match="start of a line"):
         line_log_probs([b"ls"], LanguageModel(NETWORKS[0]).context().seek(b"l"))
+
+
+def test_a_beginning_is_as_likely_as_all_that_goes_on_from_it() -> None:
+    position = LanguageModel(NETWORKS[0]).context().seek(b"")
+    longer = [b"ls" + bytes([byte]) for byte in range(256)]  # with a newline: the line ends
+    goes_on = line_log_probs(longer, position, ended=False)
+    assert np.isclose(np.logaddexp.reduce(goes_on), line_log_probs([b"ls"], position, ended=False)[0], atol=1e-4)
+    assert np.isclose(goes_on[10], line_log_probs([b"ls"], position)[0], atol=1e-4)

@@ -219,6 +219,12 @@ class Client:
         self.tick()
         return int(self._search["id"])
 
+    def rank(self, lines: Sequence[str], cwd: str | None = None) -> int:
+        """Ask how likely the next line begins with each of ``lines``; `on_found` is called as for `search`."""
+        self._search, self._search_sent = {"op": "rank", "id": self._new_id(), "lines": list(lines), "cwd": cwd}, False
+        self.tick()
+        return int(self._search["id"])
+
     def record(
         self,
         command: str,
@@ -308,7 +314,7 @@ class Client:
             self.state = message["state"]
         if op == "suggest":
             return self._reply(message)
-        if op in ("search", "error") and self._search is not None and message.get("id") == self._search["id"]:
+        if op in ("search", "rank", "error") and self._search is not None and message.get("id") == self._search["id"]:
             self._search = None
             if self.on_found is not None:
                 self.on_found(message)

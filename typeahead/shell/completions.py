@@ -262,17 +262,16 @@ def _unique(found: Iterable[Completion]) -> list[Completion]:
     return list(unique.values())
 
 
-def with_suggestion(found: list[Completion], asked: Question, line: str) -> list[Completion]:
-    """Return ``found`` with what a suggested ``line`` has for the same word at its head, so that both say the same."""
+def suggested(found: Sequence[Completion], asked: Question, line: str) -> Completion | None:
+    """Return what a suggested ``line`` has for the same word, one of ``found`` if it is there; ``None`` for nothing."""
     word = next((token for token in _tokens(line) if token.start == asked.start), None)
     typed = asked.token.raw
     if not line.startswith(asked.before) or word is None or len(word.raw) <= len(typed):
-        return found
+        return None
     fitting = [each for each in found if f"{each.text}{each.append}".strip() == word.raw or each.text == word.raw]
     # A directory, or an option that wants a value: the suggestion goes on behind it.
     fitting += [each for each in found if len(each.text) > len(typed) and word.raw.startswith(each.text + each.append)]
-    first = fitting[0] if fitting else Completion(word.raw, word.raw, "suggested", "suggestion", " ")
-    return [first, *(each for each in found if each is not first)]
+    return fitting[0] if fitting else Completion(word.raw, word.raw, "suggested", "suggestion", " ")
 
 
 def _tokens(line: str) -> Iterator[Token]:

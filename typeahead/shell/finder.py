@@ -51,6 +51,13 @@ class Findings:
     matches: Sequence[tuple[Match, int]] | None  # and how many points each lacks
     complete: bool = True  # the whole store was searched, or as much of it as is kept in memory
 
+    op = "search"
+
+    @property
+    def asker(self) -> Any:
+        """Whom to answer."""
+        return self.search.asker
+
     @property
     def to_rank(self) -> tuple[str, ...]:
         """The lines that the model is to weigh: none while nothing is typed, for then the newest come first."""
@@ -70,6 +77,18 @@ class Findings:
             if room >= 0:
                 rows.append(row)
         return reply | {"matches": rows}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A request to weigh what a line may begin with."""
+
+    asker: Any
+    op = "rank"
+
+    def reply(self, log_probs: Sequence[float] | None = None) -> Message:
+        """Return the fields of the answer; ``None`` without a model, or when a newer request overtook it."""
+        return {"log_probs": None if log_probs is None else [round(one, 3) for one in log_probs]}
 
 
 def _ranked(matches: Sequence[tuple[Match, int]], log_probs: Sequence[float]) -> list[Match]:

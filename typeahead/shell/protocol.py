@@ -22,6 +22,8 @@ search   text, cwd, scope, failed, limit              text, complete, matches [{
                                                       runs}], distinct lines, the best first; null as for suggest.
                                                       ``scope``: all, directory (run in cwd) or session; ``failed``:
                                                       true or false for runs that did or did not
+rank     lines, cwd                                   log_probs: how likely the session's next line begins with each
+                                                      of ``lines``; null without a model or as for suggest
 forget   pattern, last, since or exact                forgotten: lines removed; commands: distinct ones among them
 status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
 stats                                                 version, state, learnt, learning, questions, latency_ms
@@ -195,6 +197,7 @@ def _is_name(value: object) -> bool:
 
 SCOPES = ("all", "directory", "session")
 MAX_MATCHES = 200
+MAX_RANKED = 64
 
 
 def search_fields(message: Message) -> Message:
@@ -213,6 +216,16 @@ def search_fields(message: Message) -> Message:
     if type(fields["limit"]) is not int or not 1 <= fields["limit"] <= MAX_MATCHES:
         raise MalformedError(f"limit must be a whole number from 1 to {MAX_MATCHES}")
     return fields
+
+
+def rank_fields(message: Message) -> tuple[tuple[str, ...], str | None]:
+    """Return the lines to be weighed, and the directory."""
+    lines = message.get("lines")
+    if not isinstance(lines, list) or not 1 <= len(lines) <= MAX_RANKED:
+        raise MalformedError(f"lines must be a list of 1 to {MAX_RANKED} lines")
+    if not all(isinstance(line, str) and len(line) <= MAX_PREFIX for line in lines):
+        raise MalformedError(f"each of lines must be a text of at most {MAX_PREFIX} characters")
+    return tuple(lines), text_field(message, "cwd", MAX_PREFIX, default=None)
 
 
 def forget_fields(message: Message) -> Message:

@@ -22,7 +22,7 @@ from typeahead import __version__, secrets
 from typeahead.shell import dialect
 from typeahead.shell.connections import Connection, Connections
 from typeahead.shell.figures import memory_bytes, quantiles
-from typeahead.shell.finder import Finder, Findings, Search
+from typeahead.shell.finder import Finder, Findings, Ranking, Search
 from typeahead.shell.learner import Forgetting, Forgotten, Learner
 from typeahead.shell.protocol import (
     MAX_PREFIX,
@@ -33,6 +33,7 @@ from typeahead.shell.protocol import (
     is_private,
     is_safe,
     line_fields,
+    rank_fields,
     search_fields,
     surroundings_fields,
     text_field,
@@ -99,6 +100,7 @@ class Server:
             "suggest": self._suggest,
             "why": self._why,
             "search": self._search,
+            "rank": self._rank,
             "record": self._record,
             "forget": self._forget,
             "status": self._status,
@@ -275,6 +277,11 @@ class Server:
         chosen = Scope(cwd if scope == "directory" else None, name if scope == "session" else None, fields["failed"])
         self._finder.ask(Search((connection, message.get("id")), name, fields["text"], cwd, chosen, fields["limit"]))
 
+    def _rank(self, connection: Connection, message: Message) -> None:
+        lines, cwd = rank_fields(message)
+        name, asked = self._session(connection, message), Ranking((connection, message.get("id")))
+        self._worker.ask(Question(asked, None, name, "", cwd, 1, weigh=lines, ended=False))
+
     def _ask(self, question: Question, wait: bool) -> Message | None:
         """Hand a question to the model; where it is not there (nor waited for), the history answers."""
         if self._worker.state == "warm" or (wait and self._worker.state == "loading"):
@@ -363,14 +370,14 @@ class Server:
             else:
                 self._send_found(found)
 
-    def _send_found(self, found: Findings, log_probs: Sequence[float] | None = None) -> None:
-        connection, search_id = found.search.asker
-        self._connections.send(connection, {"op": "search", "id": search_id, **found.reply(log_probs)})
+    def _send_found(self, found: Findings | Ranking, log_probs: Sequence[float] | None = None) -> None:
+        connection, search_id = found.asker
+        self._connections.send(connection, {"op": found.op, "id": search_id, **found.reply(log_probs)})
 
     def _send_answers(self) -> None:
         self._send_findings()
         for answer in self._worker.collect():
-            if isinstance(answer.question.asker, Findings):
+            if isinstance(answer.question.asker, Findings | Ranking):
                 self._send_found(answer.question.asker, answer.log_probs)
                 continue
             connection, question_id = answer.question.asker
@@ -428,17 +435,15 @@ def _summary(outcome: Forgotten) -> Message:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    try:
+    with suppress(OSError):
         info = path.lstat()
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino
+        return info.st_dev, info.st_ino
+    return None
 
 
 def _version_of(weights: Path) -> tuple[int, int] | None:
     """Return what changes when another file is put there."""
-    try:
+    with suppress(OSError):
         info = weights.stat()
-    except OSError:
-        return None
-    return info.st_mtime_ns, info.st_size
+        return info.st_mtime_ns, info.st_size
+    return None

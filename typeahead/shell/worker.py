@@ -63,7 +63,7 @@ class Suggester(Protocol):
     def suggest(self, prefix: str, cwd: str | None = None, limit: int = 1) -> Sequence[Completion]: ...  # noqa: D102
     def record(self, command: str, cwd: str | None = None, exit_status: int | None = 0) -> None: ...  # noqa: D102
     def why(self, prefix: str, cwd: str | None = None, limit: int = 10) -> Sequence[Reason]: ...  # noqa: D102
-    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> Sequence[float]: ...  # noqa: D102
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None, ended: bool = True) -> Sequence[float]: ...  # noqa: D102
 
 
 class Model(Protocol):
@@ -108,6 +108,7 @@ class Question:
     n: int
     why: bool = False
     weigh: tuple[str, ...] = ()  # how likely is each of these as the session's next line?
+    ended: bool = True  # False: as what that line begins with
     asked: float = field(default_factory=time.monotonic)
 
 
@@ -215,8 +216,8 @@ class Worker:
     def ask(self, question: Question) -> None:
         """Ask for suggestions; those not begun that this session asked for before are handed back undone."""
 
-        def kind(one: Question) -> tuple[str, bool, bool]:
-            return one.session, one.why, bool(one.weigh)
+        def kind(one: Question) -> tuple[str, bool, bool, bool]:
+            return one.session, one.why, bool(one.weigh), one.ended
 
         with self._changed:
             for order in list(self._orders):
@@ -295,7 +296,8 @@ class Worker:
         try:
             suggester = self._suggester(question.session)
             if question.weigh:
-                return Answer(question, [], log_probs=suggester.log_probs(question.weigh, question.cwd))
+                weighed = suggester.log_probs(question.weigh, question.cwd, question.ended)
+                return Answer(question, [], log_probs=weighed)
             if question.why:
                 return Answer(question, [], suggester.why(question.prefix, question.cwd, question.n))
             return Answer(question, suggester.suggest(question.prefix, question.cwd, question.n))

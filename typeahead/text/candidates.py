@@ -109,11 +109,12 @@ class Sources:
         ways = [*beam.words(position, count, _LEAST_ASKED_FOR), *beam.lines(position, count, _LEAST_ASKED_FOR)]
         return [Candidate(way.text, {"model": math.exp(way.log_prob)}, math.exp(way.log_prob)) for way in ways]
 
-    def log_probs(self, lines: Sequence[str], position: Position) -> list[float]:
-        """Return the log-probability of each whole line at ``position``, the start of a line."""
+    def log_probs(self, lines: Sequence[str], position: Position, ended: bool = True) -> list[float]:
+        """Return the log-probability of each line at ``position``, the start of one; not ``ended``: of what begins so."""
         share = _MAX_SHARE if "model" in self._without else self._repeats.probability_of_any
-        weighed = line_log_probs([line.encode("utf-8", "surrogateescape") for line in lines], position)
-        past = [self._repeats.probability_of_line(line) for line in lines]
+        weighed = line_log_probs([line.encode("utf-8", "surrogateescape") for line in lines], position, ended)
+        weigh = self._repeats.probability_of_line if ended else self._repeats.probability
+        past = [weigh(line) for line in lines]
         mixed = share * np.array(past) + (1 - share) * np.exp(weighed)
         return [float(one) for one in np.log(np.maximum(mixed, 1e-300))]
 

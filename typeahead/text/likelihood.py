@@ -11,8 +11,8 @@ from typeahead.text.language_model import Array, Position
 MAX_WEIGHED_BYTES = 64  # of a line; what comes after counts as sure
 
 
-def line_log_probs(lines: Sequence[bytes], position: Position) -> Array:
-    """Return the log-probability of each line, with its newline, as the one that is typed at ``position``.
+def line_log_probs(lines: Sequence[bytes], position: Position, ended: bool = True) -> Array:
+    """Return the log-probability of each line as the one that is typed at ``position``.
 
     Parameters
     ----------
@@ -20,6 +20,8 @@ def line_log_probs(lines: Sequence[bytes], position: Position) -> Array:
         N whole lines; only the first ``MAX_WEIGHED_BYTES`` of each are weighed.
     position : Position
         The start of a line.
+    ended : bool
+        The newline counts, too; else each is what the typed line begins with.
 
     Returns
     -------
@@ -28,7 +30,7 @@ def line_log_probs(lines: Sequence[bytes], position: Position) -> Array:
     """
     if position.line:
         raise ValueError(f"lines are weighed at the start of a line, not after {len(position.line)} bytes")
-    whole = [(line + b"\n")[:MAX_WEIGHED_BYTES] for line in lines]
+    whole = [(line + b"\n" * ended)[:MAX_WEIGHED_BYTES] for line in lines]
     totals = np.zeros(len(whole))
     log_probs, state = position.log_probs[None], position.state
     lanes = [0] * len(whole)  # of each line: lines that begin alike go on in one

@@ -195,9 +195,9 @@ class Suggester:
             )
         return reasons
 
-    def log_probs(self, lines: Sequence[str], cwd: str | None = None) -> list[float]:
-        """Return the log-probability of each whole line as the next one to be run in ``cwd``."""
-        return self._sources.log_probs(lines, self._seek(b"", cwd))
+    def log_probs(self, lines: Sequence[str], cwd: str | None = None, ended: bool = True) -> list[float]:
+        """Return the log-probability of each as the next line to be run in ``cwd``; not ``ended``: as its beginning."""
+        return self._sources.log_probs(lines, self._seek(b"", cwd), ended)
 
     # What is told
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -35,6 +36,7 @@ _ANSWER_S = 2.5  # for the shell, which itself gives up a moment earlier
 _SIGN_S = 0.1  # after which the user sees that something is being waited for
 _DISK_MS = 200.0  # for files, in a thread
 _PAGE = 8  # entries
+_RANKED = 64  # entries that the model weighs, as many as the daemon takes
 _ROWS = 12  # of the menu, with the line
 _FORGIVEN = " /"  # what is not put twice at the cursor
 
@@ -79,6 +81,7 @@ class Menu:
         self._asked: Question | None = None  # for which the menu is open
         self._found: list[Completion] = []
         self._shown: list[Completion] = []  # in the menu
+        self._num_suggested = 0  # of the first entries: those that the grey text has, too
 
     def attach(self, editor: PromptSession[str]) -> None:
         """Have the line editor draw the menu, and the menu follow the line."""
@@ -160,8 +163,10 @@ class Menu:
             self._sign("")
         if buffer.document != self._document:
             return
-        if self._ghost.line and self._document.is_cursor_at_the_end:
-            found = completions.with_suggestion(found, asked, self._ghost.line)
+        line = self._ghost.line if self._document.is_cursor_at_the_end else ""
+        if (first := completions.suggested(found, asked, line)) is not None:
+            found = [first, *(each for each in found if each is not first)]
+        self._num_suggested = int(first is not None)
         prefix = completions.common_prefix(found)
         if not found:
             self._suggestions.notify("no completions")
@@ -232,6 +237,34 @@ class Menu:
         described = any(each.description for each in found)
         self._editor.complete_style = CompleteStyle.COLUMN if described else CompleteStyle.MULTI_COLUMN
         self._fill(buffer, found)
+        self._rank(buffer, asked)
+
+    def _rank(self, buffer: Buffer, asked: Question) -> None:
+        """Ask the model which of the entries is meant; until it has said so, they stand as the shell has them."""
+        client = self._suggestions.client
+        if client is None or client.state != "warm":
+            return
+        weighed = self._found[:_RANKED]
+        number = client.rank([asked.before[: asked.start] + each.text for each in weighed], self._process.cwd)
+
+        def take(answer: Mapping[str, Any]) -> None:
+            if answer.get("id") == number and self._asked is asked:
+                self._reorder(buffer, weighed, answer.get("log_probs"))
+
+        client.on_found = take
+
+    def _reorder(self, buffer: Buffer, weighed: list[Completion], log_probs: object) -> None:
+        """Put the likeliest first, unless the user has moved in the menu; the grey text's entry stays the first."""
+        state = buffer.complete_state
+        if not isinstance(log_probs, list) or len(log_probs) != len(weighed):
+            return
+        if state is None or state.complete_index is not None or not all(isinstance(one, float) for one in log_probs):
+            return
+        order = sorted(range(self._num_suggested, len(weighed)), key=lambda place: -log_probs[place])
+        first = weighed[: self._num_suggested] + [weighed[place] for place in order]
+        self._found = first + self._found[len(weighed) :]
+        shown = {each.text for each in self._shown}
+        self._fill(buffer, [each for each in self._found if each.text in shown])
 
     def _fill(self, buffer: Buffer, found: list[Completion]) -> None:
         """Show entries; none is chosen yet."""
