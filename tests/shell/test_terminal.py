@@ -83,6 +83,13 @@ def test_what_the_bashrc_prints_stands_above_the_prompt(open_shell: Open) -> Non
     assert rows == ["Welcome", "no newline%", "/ ❯ echo a"]
 
 
+def test_who_has_just_begun_is_told_how_to_bring_the_history_along(
+    daemon: TableDaemon, open_shell: Open, isolated_home: Path
+) -> None:
+    (isolated_home / ".bash_history").write_text("make all\n")
+    open_shell().wait_for("to know what you have run in bash: typeahead history import")
+
+
 def test_a_stopped_job_is_reported_and_brought_back(shell: Terminal) -> None:
     shell.run("cat")
     wait_until(lambda: children_named(shell.pid(), "cat"), lambda: repr(shell.screen()))
