@@ -214,60 +214,56 @@ __typeahead_sequences() {
     reply=("${(@g:e:)reply}")
 }
 
-# Leaves what the key that sends $1 is bound to in REPLY; the other arguments are what `bindkey -M` lists.
-__typeahead_bound() {
-    local shown=${${(V)1}//\\t/^I}
-    REPLY=${${(M)@[2,-1]:#\"$shown\" *}[1]-}
-    REPLY=${REPLY#\"$shown\" }
-}
-
 # May be called again: what has been bound to something else meanwhile stays so.
 __typeahead_bind() {
     emulate -L zsh -o extendedglob
-    local action key map sequence bound at REPLY
-    local -a reply lines
-    local -A actions=("${(@kv)__typeahead_keys}" complete tab)
-    for map in emacs viins; do
-        lines=("${(@f)$(bindkey -M $map)}") # one for all: each is a fork
-        for action in ${(k)actions}; do
-            for key in ${=actions[$action]}; do
-                __typeahead_sequences $key
-                for sequence in "${(@)reply}"; do
-                    # With Esc, which ends insertion there, begins what vi's users type next.
-                    [[ $map == viins && $sequence == $'\e'[[:alnum:]] ]] && continue
-                    __typeahead_bound "$sequence" "${(@)lines}"
-                    bound=$REPLY
-                    # One that is typed as it is stands in a range of such. A text bound to a key stays what it is.
-                    [[ -n $bound || $#sequence -gt 1 ]] || bound=self-insert
-                    [[ $bound == (*typeahead-*|\"*) ]] && continue
-                    at="$map $sequence"
-                    __typeahead_originals[$at]=$bound
-                    zle -N typeahead-$action-$map __typeahead_key
-                    bindkey -M $map -- "$sequence" typeahead-$action-$map
-                done
+    local action key map sequence bound line at
+    local -a reply sequences
+    local -A actions=("${(@kv)__typeahead_keys}" complete tab) known
+    (( $+functions[compdef] )) && zmodload -i zsh/complist
+    local listed="$(for map in emacs viins isearch menuselect; do print $map; bindkey -M $map; done 2>/dev/null)" # one fork
+    for line in "${(@f)listed}"; do
+        if [[ $line == \"* ]]; then
+            at="$map ${${line%\" *}#\"}"
+            known[$at]=${line##*\" }
+        else
+            map=$line
+        fi
+    done
+    for action in ${(k)actions}; do
+        sequences=()
+        for key in ${=actions[$action]}; do
+            __typeahead_sequences $key
+            sequences+=("${(@)reply}")
+        done
+        for sequence in "${(@)sequences}"; do
+            for map in emacs viins; do
+                # With Esc, which ends insertion there, begins what vi's users type next.
+                [[ $map == viins && $sequence == $'\e'[[:alnum:]] ]] && continue
+                at="$map ${${(V)sequence}//\\t/^I}"
+                bound=${known[$at]-}
+                # One that is typed as it is stands in a range of such. A text bound to a key stays what it is.
+                [[ -n $bound || $#sequence -gt 1 ]] || bound=self-insert
+                [[ $bound == (*typeahead-*|\"*) ]] && continue
+                __typeahead_rebind $map $action "$bound"
             done
         done
     done
-    __typeahead_bind_modes
 }
 
-# A search and a menu know their keys by the names of what these do: to them, ours must stay what they were.
-__typeahead_bind_modes() {
-    local name map REPLY
-    local -a isearch menuselect
-    (( $+functions[compdef] )) && zmodload -i zsh/complist
-    isearch=("${(@f)$(bindkey -M isearch)}")
-    [[ -z ${keymaps[(r)menuselect]-} ]] || menuselect=("${(@f)$(bindkey -M menuselect)}")
-    for name in "${(@k)__typeahead_originals}"; do
-        [[ $name == emacs\ * && -n ${__typeahead_originals[$name]} ]] || continue
-        for map in isearch menuselect; do
-            [[ -n ${keymaps[(r)$map]-} ]] || continue
-            [[ $map == menuselect || ${__typeahead_originals[$name]} == send-break ]] || continue
-            __typeahead_bound "${name#* }" "${(@)${(P)map}}"
-            [[ -z $REPLY ]] || continue
-            bindkey -M $map -- "${name#* }" "${__typeahead_originals[$name]}"
-            __typeahead_modes+=("$map ${name#* }")
-        done
+# Binds the key that sends $sequence to our widget for $2, in the keymap $1; $3 is what it did before.
+__typeahead_rebind() {
+    local map=$1 at="$1 $sequence"
+    __typeahead_originals[$at]=$3
+    zle -N typeahead-$2-$map __typeahead_key
+    bindkey -M $map -- "$sequence" typeahead-$2-$map
+    [[ $map == emacs && -n $3 ]] || return 0
+    # A search and a menu know their keys by the names of what these do: to them, ours stay what they were.
+    for map in isearch menuselect; do
+        at="$map ${${(V)sequence}//\\t/^I}"
+        [[ -n ${keymaps[(r)$map]-} && -z ${known[$at]-} && ( $map == menuselect || $3 == send-break ) ]] || continue
+        bindkey -M $map -- "$sequence" $3
+        __typeahead_modes+=("$map $sequence")
     done
 }
 fi
