@@ -36,6 +36,7 @@ _ANSWER_S = 2.5  # for the shell, which itself gives up a moment earlier
 _SIGN_S = 0.1  # after which the user sees that something is being waited for
 _DISK_MS = 200.0  # for files, in a thread
 _PAGE = 8  # entries
+_SHOWN = 500  # entries; of more, those that fit what is typed on
 _RANKED = 64  # entries that the model weighs, as many as the daemon takes
 _ROWS = 12  # of the menu, with the line
 _FORGIVEN = " /"  # what is not put twice at the cursor
@@ -192,12 +193,14 @@ class Menu:
         is_asked = asked.mode != "files" or process.completes_files
         if not is_asked or not process.ready or process.poll() is not None:
             return []
-        answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
         process.completing.on_answer = lambda data: None if answer.done() else answer.set_result(data)
         process.completing.ask(asked.encoded())
         try:
             async with asyncio.timeout(_ANSWER_S):
-                return completions.read(await answer, asked)
+                data = await answer
+            return await loop.run_in_executor(None, completions.read, data, asked)
         except TimeoutError:
             return []
         finally:
@@ -263,13 +266,12 @@ class Menu:
         order = sorted(range(self._num_suggested, len(weighed)), key=lambda place: -log_probs[place])
         first = weighed[: self._num_suggested] + [weighed[place] for place in order]
         self._found = first + self._found[len(weighed) :]
-        shown = {each.text for each in self._shown}
-        self._fill(buffer, [each for each in self._found if each.text in shown])
+        self._narrow(buffer)
 
     def _fill(self, buffer: Buffer, found: list[Completion]) -> None:
-        """Show entries; none is chosen yet."""
+        """Show entries, as many as can be drawn at each key; none is chosen yet."""
         assert self._asked is not None
-        self._shown = found
+        self._shown = found = found[:_SHOWN]
         back = self._asked.start - buffer.document.cursor_position
         entries = [
             Entry(each.text, back, each.display, each.description or None, style=f"class:menu.{each.kind}")
@@ -322,8 +324,9 @@ class Menu:
         asked, before = self._asked, buffer.document.text_before_cursor
         assert asked is not None
         if before.startswith(asked.before):
-            found = completions.narrowed(self._found, before[asked.start :])
-            if found and (len(found) > 1 or found[0].text != before[asked.start :]):
+            typed = before[asked.start :]
+            found = self._found if before == asked.before else completions.narrowed(self._found, typed)
+            if found and (len(found) > 1 or found[0].text != typed):
                 self._fill(buffer, found)
                 return
         self._forget(buffer)
