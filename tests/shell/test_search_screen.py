@@ -268,3 +268,11 @@ def test_alt_less_goes_to_the_oldest_line_and_alt_greater_back_to_the_typed_one(
     wait_for_prompt(shell, "make test")
     shell.press("M->")
     wait_for_prompt(shell, "mak")
+
+
+def test_ctrl_s_opens_the_same_search_as_ctrl_r(shell: Terminal) -> None:
+    shell.type("mtes")
+    shell.press("C-s")
+    wait_for_list(shell, "❯ make test")
+    shell.press("C-g")
+    wait_for_prompt(shell, "mtes")

@@ -54,7 +54,7 @@ VI = {
     "accept_word": ("w", "W", "e", "E"),
     "dismiss": ("escape",),
     "edit_in_editor": ("v",),
-    "search": ("/",),
+    "search": ("/", "?"),
 }
 
 
@@ -100,6 +100,7 @@ COMMANDS = (
     Command("c-l", "clear-screen", "clear the screen"),
     Command("alt-c-l", "clear-display", "clear the screen and what has scrolled off"),
     Command("c-o", "operate-and-get-next", "run the line and bring the one after it"),
+    Command("c-s", "forward-search-history", "search the history"),
     Command("alt-<", "beginning-of-history", "to the oldest line"),
     Command("alt->", "end-of-history", "back to the line being typed"),
     Command("up c-p", "previous-history", "the line before that begins as this one does"),

@@ -103,6 +103,7 @@ class _Table:
             next_history=lambda event: self._hooks.newer(event),
             beginning_of_history=lambda event: self._hooks.oldest(event),
             end_of_history=lambda event: self._hooks.newest(event),
+            forward_search_history=lambda event: self._hooks.search(event),
         )
         keys.add("enter", filter=self._editing)(self.enter)
         keys.add(Keys.BracketedPaste, filter=self._editing)(self.paste)
