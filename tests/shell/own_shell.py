@@ -24,7 +24,8 @@ TABLE: dict[str, str | list[str]] = {
     "": "echo empty",
     "echo ü": "echo über alles",
     "echo \\": "echo \\\\ back",
-    "echo bad": ["echo bad\x1b[2J", "echo bad\nrm", "echo baddest"],
+    "echo bad": "echo bad\x1b[2J",
+    "echo ba": ["echo bare", "echo ba\x1b[2J", "echo ba\nrm", "echo baddest"],
 }
 
 _RELAY = f"""

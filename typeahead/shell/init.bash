@@ -33,7 +33,8 @@ fi
 : "${__typeahead_session:=bash-$$-$RANDOM$RANDOM}" "${__typeahead_starts:=0}" "${__typeahead_count:=0}"
 : "${__typeahead_unheard:=0}" "${__typeahead_next_start:=0}" "${__typeahead_began:=}" "${__typeahead_signature:=}"
 __typeahead_pid='' __typeahead_number='' __typeahead_line='' __typeahead_directory=$PWD
-__typeahead_found=() __typeahead_index=0 __typeahead_shown='' __typeahead_typed='' __typeahead_queue=()
+__typeahead_found=() __typeahead_index=0 __typeahead_several='' __typeahead_shown='' __typeahead_typed=''
+__typeahead_queue=()
 
 # Reads when a command begins; expands to nothing. Before 5.0 there are whole seconds only.
 # shellcheck disable=SC2016 # bash expands it before each command
@@ -86,7 +87,7 @@ __typeahead_escape() {
 # Asks for $2 ways to go on from $1 and puts them into __typeahead_found.
 __typeahead_ask() {
     local REPLY cwd fields text IFS=$'\t'
-    __typeahead_found=() __typeahead_index=0
+    __typeahead_found=() __typeahead_index=0 __typeahead_several=''
     ((${#1} <= 4096)) && [[ $1 || ${__typeahead_text_empty-} != off ]] && __typeahead_reachable || return 1
     __typeahead_count=$((__typeahead_count + 1))
     __typeahead_escape "$PWD"
@@ -105,6 +106,15 @@ __typeahead_ask() {
     done 0<>"$__typeahead_folder/answers"
     ((${#__typeahead_found[@]}))
 } 2>/dev/null
+
+# Says that $1 ways to go on from $2 will be asked for.
+__typeahead_ahead() {
+    local REPLY cwd
+    __typeahead_escape "$PWD"
+    cwd=$REPLY
+    __typeahead_escape "$2"
+    __typeahead_send "ahead	$1	$cwd	$REPLY"
+}
 
 # --- What has been run ------------------------------------------------------------------------------------------------
 
@@ -173,8 +183,7 @@ __typeahead_begin() {
         done
         __typeahead_queue=()
         __typeahead_tell
-        __typeahead_escape "$PWD"
-        __typeahead_send "ahead	5	$REPLY	"
+        __typeahead_ahead 1 ''
     fi
     ((${#__typeahead_queue[@]} <= 100)) || __typeahead_queue=("${__typeahead_queue[@]: -100}")
     [[ $strict ]] || return "$status"
@@ -194,16 +203,31 @@ __typeahead_tell() {
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
 
+# One suggestion comes in time more often than several do; those are asked for while it is looked at.
 __typeahead_suggest() {
-    { local -; set +exu; } 2>/dev/null
-    local num=${#__typeahead_found[@]}
-    if ((num)) && [[ $READLINE_LINE == "$__typeahead_shown" ]]; then
-        __typeahead_index=$(((__typeahead_index + 1) % (num + 1)))
+    { local - first=$__typeahead_shown; set +exu; } 2>/dev/null
+    if [[ ${__typeahead_found[0]-} && $READLINE_LINE == "$first" ]]; then
+        [[ $__typeahead_several ]] || __typeahead_alternatives "$first" || return 0
+        __typeahead_index=$(((__typeahead_index + 1) % (${#__typeahead_found[@]} + 1)))
     else
         __typeahead_typed=$READLINE_LINE
-        __typeahead_ask "$READLINE_LINE" 5 || return 0
+        __typeahead_ask "$READLINE_LINE" 1 || return 0
+        __typeahead_ahead 5 "$__typeahead_typed"
     fi
     __typeahead_show "${__typeahead_found[__typeahead_index]-$__typeahead_typed}"
+}
+
+# Puts the alternatives to $1 behind it. Fails where they are not there yet: the next press may find them.
+__typeahead_alternatives() {
+    local text others=()
+    if __typeahead_ask "$__typeahead_typed" 5; then
+        for text in "${__typeahead_found[@]}"; do
+            [[ $text == "$1" ]] || others+=("$text")
+        done
+        __typeahead_several=1
+    fi
+    __typeahead_found=("$1" "${others[@]}")
+    [[ $__typeahead_several ]]
 }
 
 __typeahead_word() {
@@ -211,14 +235,14 @@ __typeahead_word() {
     local text=${__typeahead_found[__typeahead_index]-} rest blanks
     if [[ $text != "$READLINE_LINE"?* ]]; then
         __typeahead_typed=$READLINE_LINE
-        __typeahead_ask "$READLINE_LINE" 5 || return 0
+        __typeahead_ask "$READLINE_LINE" 1 || return 0
         text=${__typeahead_found[0]}
     fi
     rest=${text:${#READLINE_LINE}}
     blanks=${rest%%[![:blank:]]*}
     rest=${rest:${#blanks}}
     __typeahead_show "$READLINE_LINE$blanks${rest%%[[:blank:]]*}"
-    __typeahead_shown='' # what is there to go on with is the rest of this one
+    __typeahead_shown=$'\n' # not this line: what there is to go on with is the rest of this one
 }
 
 __typeahead_show() {

@@ -35,6 +35,7 @@ set -g __typeahead_directory $PWD
 set -g __typeahead_queue
 set -g __typeahead_found
 set -g __typeahead_index 1
+set -g __typeahead_several
 set -g __typeahead_shown
 set -g __typeahead_typed
 set -q __typeahead_count; or set -g __typeahead_count 0
@@ -90,6 +91,7 @@ end
 function __typeahead_ask
     set -g __typeahead_found
     set -g __typeahead_index 1
+    set -g __typeahead_several
     test (string length -- "$argv[1]") -le 4096; or return 1
     test -n "$argv[1]" -o "$__typeahead_text_empty" != off; and __typeahead_reachable; or return 1
     set -g __typeahead_count (math $__typeahead_count + 1)
@@ -141,7 +143,7 @@ function __typeahead_prompt --on-event fish_prompt
         end
         set -g __typeahead_queue
         __typeahead_tell
-        __typeahead_send ahead\t5\t(__typeahead_escape $PWD)\t
+        __typeahead_send ahead\t1\t(__typeahead_escape $PWD)\t
     end
     set -q __typeahead_queue[101]; and set -g __typeahead_queue $__typeahead_queue[-100..]
 end
@@ -164,14 +166,16 @@ end
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
 
+# One suggestion comes in time more often than several do; those are asked for while it is looked at.
 function __typeahead_suggest
     set -l line "$(commandline -b)"
-    set -l num (count $__typeahead_found)
-    if test $num -gt 0; and test -n "$__typeahead_shown"; and test "$line" = "$__typeahead_shown"
-        set -g __typeahead_index (math "$__typeahead_index % ($num + 1) + 1")
+    if set -q __typeahead_found[1]; and test -n "$line" -a "$line" = "$__typeahead_shown"
+        test -n "$__typeahead_several"; or __typeahead_alternatives $line; or return
+        set -g __typeahead_index (math "$__typeahead_index % ($(count $__typeahead_found) + 1) + 1")
     else
         set -g __typeahead_typed $line
-        __typeahead_ask "$line" 5; or return
+        __typeahead_ask "$line" 1; or return
+        __typeahead_send ahead\t5\t(__typeahead_escape $PWD)\t(__typeahead_escape "$line")
     end
     if set -q __typeahead_found[$__typeahead_index]
         __typeahead_show $__typeahead_found[$__typeahead_index]
@@ -180,17 +184,30 @@ function __typeahead_suggest
     end
 end
 
+# Puts the alternatives to $argv[1] behind it. Fails where they are not there yet: the next press may find them.
+function __typeahead_alternatives
+    set -l others
+    if __typeahead_ask "$__typeahead_typed" 5
+        for text in $__typeahead_found
+            test "$text" = "$argv[1]"; or set -a others $text
+        end
+        set -g __typeahead_several 1
+    end
+    set -g __typeahead_found $argv[1] $others
+    test -n "$__typeahead_several"
+end
+
 function __typeahead_word
     set -l line "$(commandline -b)"
     set -l length (string length -- "$line")
     set -l text $__typeahead_found[$__typeahead_index]
     if test -z "$text" -o "$(string sub -l $length -- "$text")" != "$line" -o "$text" = "$line"
         set -g __typeahead_typed $line
-        __typeahead_ask "$line" 5; or return
+        __typeahead_ask "$line" 1; or return
         set text $__typeahead_found[1]
     end
     __typeahead_show $line(string sub -s (math $length + 1) -- $text | string match -r '^[ \t]*[^ \t]+')
-    set -g __typeahead_shown # what is there to go on with is the rest of this one
+    set -g __typeahead_shown # not this line: what there is to go on with is the rest of this one
 end
 
 function __typeahead_show
