@@ -83,16 +83,19 @@ def test_a_line_is_drawn_once_after_each_change_of_the_windows_width(open_shell:
 def test_nothing_above_the_prompt_is_lost_when_the_window_changes(open_shell: Open) -> None:
     terminal = open_shell("--no-suggest", columns=60, rows=40)
     terminal.run("seq 100 106")
-    terminal.wait_for("106")
+    wait_until(lambda: "106" in terminal.screen() and terminal.row().endswith("❯"), lambda: repr(terminal.screen()))
     terminal.type(LONG)
     wanted = [str(number) for number in range(100, 107)]
+
+    def nothing_is_lost() -> bool:
+        text = "".join(f"{row} " for row in terminal.all_rows())
+        # From the last "seq" on: above it, tmux keeps what was cleared when the prompt stood in the first row.
+        output, prompt, line = text[text.rindex(" seq ") :].partition("❯")
+        return output.split()[-8:-1] == wanted and line.replace(" ", "") == LONG.replace(" ", "") and bool(prompt)
+
     for columns in (30, 20, 90, 61):
         terminal.resize(columns, 40)
-        wait_until(lambda: typed(terminal) == LONG.replace(" ", ""), lambda: repr(terminal.screen()))
-        text = "".join(f"{row} " for row in terminal.all_rows())
-        between = text[text.index(" seq ") :].partition("❯")  # above it, tmux has kept what was cleared at the start
-        assert between[0].split()[-8:-1] == wanted
-        assert "❯" not in between[2]
+        wait_until(nothing_is_lost, lambda: repr(terminal.all_rows()))
 
 
 def test_grey_text_is_drawn_anew_with_the_window_and_can_be_taken_after(daemon: TableDaemon, open_shell: Open) -> None:
@@ -233,3 +236,48 @@ def test_a_style_that_is_none_is_one_clear_line(open_shell: Open, tmp_path: Path
         assert "Traceback" not in "\n".join(terminal.screen())
     finally:
         terminal.close()
+
+
+# Beside the line
+
+
+def test_the_hint_stands_at_the_right_edge_where_there_is_room(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=60, TYPEAHEAD_SHELL_HINT="on")
+    terminal.type("git com")
+    wait_until(lambda: terminal.row().endswith("mend it'".ljust(24) + "model 90%"), lambda: repr(terminal.screen()))
+    assert len(terminal.row()) == 59
+    terminal.resize(40, 24)
+    wait_for_line(terminal, TABLE["git com"])
+    terminal.resize(60, 24)
+    terminal.press("Right", "Enter")
+    terminal.wait_for("git")
+    wait_until(lambda: "model" not in "\n".join(terminal.screen()), lambda: repr(terminal.screen()))
+
+
+def test_a_key_asks_where_a_suggestion_is_from(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=60)
+    terminal.type("git com")
+    wait_for_line(terminal, TABLE["git com"])
+    terminal.press("C-x", "w")
+    wait_until(lambda: terminal.row().endswith("model 90%"), lambda: repr(terminal.screen()))
+    terminal.press("C-x", "w")
+    wait_for_line(terminal, TABLE["git com"])
+
+
+def test_the_status_line_stands_below_the_prompt_and_goes_with_it(daemon: TableDaemon, open_shell: Open) -> None:
+    terminal = open_shell(columns=70, rows=6, TYPEAHEAD_SHELL_STATUS="on")
+    wanted = "daemon ready · learning · balanced · Right takes"
+    terminal.wait_for(wanted)
+    terminal.run("seq 20")
+    wait_until(lambda: terminal.screen()[3:4] == ["20"], lambda: repr(terminal.screen()))
+    wait_until(lambda: terminal.screen()[5].startswith(wanted), lambda: repr(terminal.screen()))
+    assert terminal.cursor()[1] == 4
+    terminal.type("git com")
+    wait_until(lambda: "mend it" in terminal.row(), lambda: repr(terminal.screen()))
+    assert terminal.cursor()[1] == 4  # nothing has jumped
+    assert "".join(terminal.screen()).count("daemon") == 1
+    terminal.press("C-u", "C-x", "s")
+    wait_until(lambda: terminal.screen()[5] == "suggestions off (Ctrl-X S) · learning", lambda: repr(terminal.screen()))
+    terminal.resize(20, 6)
+    wait_until(lambda: terminal.screen()[terminal.cursor()[1] + 1 :][:1] != [""], lambda: repr(terminal.screen()))
+    assert all(len(row) <= 20 for row in terminal.screen())
