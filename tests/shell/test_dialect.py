@@ -152,6 +152,22 @@ def test_forgetting_is_told_to_all_in_their_own_tongue(peer: PlainPeer, connect:
     assert other.receive()["op"] == "forgot"
 
 
+def test_a_session_goes_on_where_it_was_with_the_next_daemon(start: Start, path: Path) -> None:
+    for i in range(2):
+        daemon = start().wait_state("warm")
+        peer = PlainPeer(path)
+        peer.say("hello", "s")
+        peer.say("record", str(i), str(1000.0 + i), "", "0", "/", f"line {i}")
+        peer.say("stop")
+        daemon.wait()
+        peer.close()
+    start().wait_state("warm")
+    peer = PlainPeer(path)
+    peer.say("hello", "s")
+    assert peer.say("suggest", "7", "1", "", "x")[3] == "x<line 0=0|line 1=0>0@None"
+    peer.close()
+
+
 def test_a_connection_may_change_its_tongue(peer: PlainPeer) -> None:
     peer.say("hello", "s")
     assert peer.ask(op="suggest", id=1, prefix="a")["suggestions"][0]["text"].startswith("a<")

@@ -243,7 +243,8 @@ class Server:
             self._bind(connection, name)
         if not known:
             self._sessions[name].last_record = last_record
-            self._worker.open(name, earlier)
+            # Who speaks plainly does not tell them; they are in the store.
+            self._worker.open(name, self._store.of_session(name, _CONTEXT_LINES) if connection.plain else earlier)
         if names is not None or environ is not None:
             self._worker.surround(name, names, environ)
         connection.greeted = True
