@@ -80,6 +80,13 @@ def test_help_and_version_load_no_subcommand(args: list[str], tmp_path: Path) ->
     loaded(tmp_path, "-c", code)
 
 
+def test_printing_an_integration_loads_neither_settings_nor_the_command_line_parser(tmp_path: Path) -> None:
+    code = "import sys; sys.argv[1:] = ['init', 'zsh']; import typeahead.__main__ as m\n"
+    code += "try: m.main()\nexcept SystemExit as error: assert error.code == 0\n"
+    code += "assert not {'click', 'typeahead.config', 'typeahead.cli', 'pathlib'} & {*sys.modules} - before"
+    loaded(tmp_path, "-c", "import sys; before = {*sys.modules}\n" + code)
+
+
 def test_the_client_loads_the_standard_library_alone(tmp_path: Path) -> None:
     before = loaded(tmp_path, "-c", "pass")  # what site and .pth files bring
     outside = loaded(tmp_path, "-c", "import typeahead.shell.client") - before - set(sys.stdlib_module_names)

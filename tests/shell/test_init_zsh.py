@@ -318,6 +318,13 @@ def test_a_session_that_ends_leaves_no_line_untold(zsh: Open, start: Start) -> N
     assert [event.command for event in events(1)] == [": one"]
 
 
+def test_installed_it_is_there_in_the_next_session(daemon: Daemon, zsh: Open, isolated_home: Path) -> None:
+    path = integration.install("zsh")
+    terminal = zsh(path.read_text())
+    terminal.type("git")
+    terminal.wait_for_row("% git status --short")
+
+
 # Without help, with others, in odd places
 
 
