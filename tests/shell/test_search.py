@@ -234,6 +234,14 @@ def event(command: str, started: float):  # type: ignore[no-untyped-def]
     return Event(0, command, None, 0, "", "", started, None)
 
 
+def test_a_history_that_cannot_be_read_is_no_empty_one(start: Start, connect: Connect) -> None:
+    path = config.history_file()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database at all" * 100)
+    start().wait_listening()
+    assert connect().ask(op="search", id=1, text="")["matches"] is None
+
+
 def test_a_reply_never_outgrows_a_message(start: Start, connect: Connect) -> None:
     history = History(config.history_file())
     for number in range(30):

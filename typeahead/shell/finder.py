@@ -45,7 +45,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found for a search: the best first; ``None`` when a newer one overtook it."""
+    """What was found for a search: the best first; ``None`` when a newer one overtook it, or nothing can be read."""
 
     search: Search
     matches: Sequence[tuple[Match, int]] | None  # and how many points each lacks
@@ -167,7 +167,7 @@ class Finder:
                 self._findings.append(Findings(search, found, self._complete))
             except Exception as error:
                 self._fail(error)
-                self._findings.append(Findings(search, []))
+                self._findings.append(Findings(search, None))
             self._wake()
             if not self._complete:
                 try:

@@ -19,7 +19,8 @@ record   command, cwd, status, started, duration_s,   stored, secrets: the kinds
 why      prefix, cwd, n, wait                         prefix, state, reasons [{text, source, probability, worth,
                                                       features {name: number}, shown, rejected}]
 search   text, cwd, scope, failed, limit              text, complete, matches [{text, status, cwd, started, duration_s,
-                                                      runs}], distinct lines, the best first; null as for suggest.
+                                                      runs}], distinct lines, the best first; null as for suggest,
+                                                      or where the history cannot be read.
                                                       ``scope``: all, directory (run in cwd) or session; ``failed``:
                                                       true or false for runs that did or did not
 rank     lines, cwd                                   log_probs: how likely the session's next line begins with each
