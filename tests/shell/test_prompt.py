@@ -268,6 +268,17 @@ def test_a_prompt_of_two_lines_survives_a_window_that_shrinks(own: Open) -> None
     assert rows(terminal)[-2] == "above"
 
 
+@pytest.mark.parametrize("key", ["C-c", "C-\\"])
+def test_keys_in_a_further_row_are_keys_and_no_signals(own: Open, key: str) -> None:
+    terminal = own("PS1='$ '", prompt="$")
+    terminal.run("echo 'open")
+    terminal.wait_for_row(">")
+    terminal.press(key, "C-c")
+    terminal.wait_for_row("$")
+    terminal.run("echo works")
+    wait_until(lambda: rows(terminal)[-2:] == ["works", "$"], lambda: repr(terminal.screen()))
+
+
 @pytest.mark.parametrize("ps1", ["", r"\[\e[0m\]", " "])
 def test_a_prompt_with_nothing_to_see_gives_the_short_one(own: Open, ps1: str) -> None:
     own(f"PS1='{ps1}'", prompt="folder ❯")

@@ -76,7 +76,7 @@ class App:
         ghost.hint = settings.shell.hint
         self._editing = settings.shell.editing
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
-        self._hooks = keys.Hooks(process.is_complete, lambda: lines, edit=Editor(terminal, self._environ))
+        self._hooks = keys.Hooks(self._is_complete, lambda: lines, edit=Editor(terminal, self._environ))
         status = Status(settings, ghost, self._suggestions, self._prompts.right)
         self._editor = PromptSession[str](
             self._prompts.left,
@@ -201,6 +201,13 @@ class App:
     def _environ(self) -> dict[str, str]:
         """Return the shell's variables, as far as they are known."""
         return self._process.names.environ if self._process.names else {}
+
+    def _is_complete(self, line: str) -> bool:
+        """Return whether Enter runs the line. If not, keys come as they are again (`Terminal.accept_interrupts`)."""
+        complete = self._process.is_complete(line)
+        if not complete:
+            self._terminal.raw()
+        return complete
 
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
