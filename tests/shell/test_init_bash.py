@@ -308,6 +308,14 @@ def test_read_twice_it_records_once_and_keeps_what_the_user_has_at_the_prompt(ta
     shell.wait_for("go\nlater\nmine\n$")
 
 
+def test_hooks_that_are_overwritten_at_the_prompt_are_there_again(table: TableDaemon, bash: Bash) -> None:
+    shell = bash()
+    for line in ("PROMPT_COMMAND=true", "PS0=''", "true one", "true two"):
+        shell.run(line)
+    wait_until(lambda: "true two" in table.lines, lambda: f"recorded: {table.lines}")
+    assert "true one" in table.lines
+
+
 def test_as_in_older_versions_it_records_without_an_array_of_prompt_commands_and_without_a_clock(
     table: TableDaemon, bash: Bash
 ) -> None:
@@ -406,7 +414,7 @@ def test_a_prompt_command_that_is_readonly_leaves_the_start_up_file_in_peace(iso
     file.write_text(integration_text("bash", isolated_home))
     command = f"readonly PROMPT_COMMAND=true; . {file}; echo $__typeahead_mode $PROMPT_COMMAND; typeahead_off"
     done = subprocess.run(["bash", "--norc", "-ic", command], capture_output=True, text=True, start_new_session=True)
-    assert done.stdout == "keys true\n"
+    assert done.stdout == "off true\n"
     assert "readonly" not in done.stderr
 
 

@@ -14,7 +14,8 @@
 #
 # Undo (C-_) takes a suggestion back. Other keys, in readline's notation and set before: typeahead_suggest_key,
 # typeahead_word_key, typeahead_forget_key ('' for none). Keys that are bound to something already are left alone.
-# $__typeahead_mode says which of the two it is: "ble" or "keys". typeahead_off takes all of it away.
+# $__typeahead_mode says which of the two it is: "ble" or "keys"; "off" where PROMPT_COMMAND or PS0 is readonly, and so
+# nothing can be done. typeahead_off takes all of it away.
 #
 # What is recorded: what bash has put into its history (HISTCONTROL, HISTIGNORE and set +o history are obeyed), with
 # directory, status and duration. A line that is run twice in a row is not in the history twice; it is taken as run again
@@ -174,6 +175,7 @@ __typeahead_begin() {
     { local status=$? strict=${-//[!e]/} entry number line REPLY; local -; set +exu; } 2>/dev/null
     __typeahead_found=() __typeahead_shown='' __typeahead_directory=$PWD
     __typeahead_hook
+    [[ ${__typeahead_bound+set} ]] || __typeahead_bind
     __typeahead_start
     __typeahead_last
     __typeahead_number=$number __typeahead_line=$line
@@ -263,13 +265,15 @@ __typeahead_forget() {
     __typeahead_show "$__typeahead_typed"
 }
 
-# In vi's maps Alt is Escape and then another key, so that only C-x is taken there.
+# At the first prompt: readline starts then anyway, and the user's own keys are bound. In vi's maps Alt is Escape and then
+# another key, so that only C-x is taken there.
 __typeahead_bind() {
     local - map key taken
     set +exu
+    __typeahead_bound=()
     [[ ${__typeahead_shell_suggest-} == off ]] && return
+    taken=$(for map in emacs vi-insert vi-command; do builtin bind -m "$map" -p -s -X; done)
     for map in emacs vi-insert vi-command; do
-        taken=$(builtin bind -m "$map" -p -s -X)
         for key in "${typeahead_suggest_key-\\e;}=suggest" '\C-x;=suggest' "${typeahead_word_key-\\e,}=word" \
             '\C-x,=word' "${typeahead_forget_key-\\C-xk}=forget"; do
             [[ $key == =* || $map == vi-* && $key == '\e'* || $taken == *"\"${key%=*}\":"* ]] && continue
@@ -301,16 +305,18 @@ __typeahead_ble_began() { __typeahead_began=${EPOCHREALTIME//[!0-9]/}; }
 # At each prompt, since others come and go: with bash-preexec among its functions, else around what is in PROMPT_COMMAND.
 __typeahead_hook() {
     { local - IFS=' '; set +exu; } 2>/dev/null
-    # Some administrators make it so; assigning would end the start-up file. There are the keys, then, and no recording.
-    [[ ${PROMPT_COMMAND@a}${PS0@a} == *r* ]] && return
+    # Some administrators make it so; assigning would end the start-up file.
+    [[ ${PROMPT_COMMAND@a}${PS0@a} == *r* ]] && return 1
     if [[ ${bash_preexec_imported-}${__bp_imported-} ]]; then
-        [[ " ${precmd_functions[*]} " == *' __typeahead_precmd '* ]] && return
-        __typeahead_unhook
-        precmd_functions+=(__typeahead_precmd)
+        if [[ " ${precmd_functions[*]} " != *' __typeahead_precmd '* ]]; then
+            __typeahead_unhook
+            precmd_functions+=(__typeahead_precmd)
+        fi
     elif ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
-        [[ ${PROMPT_COMMAND[0]-} == __typeahead_finish && ${PROMPT_COMMAND[-1]} == __typeahead_begin ]] && return
-        __typeahead_unhook
-        PROMPT_COMMAND=(__typeahead_finish "${PROMPT_COMMAND[@]}" __typeahead_begin)
+        if [[ ${PROMPT_COMMAND[0]-} != __typeahead_finish || ${PROMPT_COMMAND[-1]} != __typeahead_begin ]]; then
+            __typeahead_unhook
+            PROMPT_COMMAND=(__typeahead_finish "${PROMPT_COMMAND[@]}" __typeahead_begin)
+        fi
     elif [[ ${PROMPT_COMMAND-} != __typeahead_finish$'\n'*$'\n'__typeahead_begin$'\n' ]]; then
         __typeahead_unhook
         builtin printf -v PROMPT_COMMAND '%s\n' __typeahead_finish "${PROMPT_COMMAND-}" __typeahead_begin
@@ -361,12 +367,8 @@ typeahead_off() {
     done 2>/dev/null
 }
 
-if [[ ! ${__typeahead_bound+set} ]]; then
-    __typeahead_bound=()
-    __typeahead_bind
-    BLE_ONLOAD+=(__typeahead_ble)
-fi
+[[ " ${BLE_ONLOAD[*]-} " == *' __typeahead_ble '* ]] || BLE_ONLOAD+=(__typeahead_ble)
 __typeahead_ble
-__typeahead_hook
+__typeahead_hook || __typeahead_mode=off
 
 fi
