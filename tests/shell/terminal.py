@@ -107,6 +107,11 @@ class Terminal:
         """Return the window's title."""
         return self.shown("#{pane_title}")
 
+    def record(self, path: Path) -> None:
+        """From here on write all that the command prints to a file, escape sequences and all."""
+        self._tmux("pipe-pane", "-o", f"cat >{path}")
+        wait_until(path.exists, lambda: f"no {path}")
+
     def pid(self) -> int:
         """Return the process id of the command."""
         return int(self.shown("#{pane_pid}"))

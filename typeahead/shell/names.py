@@ -14,7 +14,7 @@ class Names(NamedTuple):
     """What one session's shell knows."""
 
     commands: list[str]  # aliases, functions, builtins and keywords; what begins with an underscore last
-    environ: dict[str, str]  # PATH, HOME and CDPATH; other exported variables with nothing for a value
+    environ: dict[str, str]  # PATH, HOME, CDPATH, VISUAL, EDITOR; other exported variables with nothing for a value
 
 
 def read(data: bytes) -> Names:
@@ -23,12 +23,12 @@ def read(data: bytes) -> Names:
     Parameters
     ----------
     data : bytes
-        The values of PATH, HOME and CDPATH; the names of exported variables, one a line; the words that are commands,
-        one a line. NUL stands between the five.
+        The values of PATH, HOME and CDPATH; the names of exported variables, one a line, with ``=`` and the value
+        behind it where that is wanted here; the words that are commands, one a line. NUL stands between the five.
     """
     parts = data.decode("utf-8", "surrogateescape").split("\0")
     *values, variables, commands = [*parts, *[""] * 5][:5]
-    environ = dict.fromkeys(variables.splitlines(), "")
+    environ = {name: value for name, _, value in (line.partition("=") for line in variables.splitlines()) if name}
     environ.update((name, value) for name, value in zip(_VALUES, values, strict=True) if value)
     words = {word for word in commands.splitlines() if not word.startswith("__ta_")}
     # Parts of functions, which nobody types, are the first to go where there are too many.

@@ -59,7 +59,7 @@ class Editor:
         fd, name = tempfile.mkstemp(prefix="line-", suffix=".sh", dir=config.runtime_dir())
         try:
             with open(fd, "wb") as file:
-                file.write(text.encode("utf-8", "surrogateescape") + b"\n")
+                file.write((text and f"{text}\n").encode("utf-8", "surrogateescape"))
             status = self._run([*command, name])
             if status:
                 raise ShellError(f"{command[0]} ended with status {status}; the line is as it was")
@@ -70,7 +70,7 @@ class Editor:
                 os.unlink(name)
 
     def _command(self) -> list[str]:
-        environ = {**os.environ, **self._environ()}
+        environ = {**os.environ, **{name: value for name, value in self._environ().items() if value}}
         for variable in ("VISUAL", "EDITOR"):
             if value := environ.get(variable, "").strip():
                 try:
@@ -87,7 +87,7 @@ class Editor:
 
     def _run(self, command: list[str]) -> int:
         """Run the editor in the foreground; return its status."""
-        environ = {**os.environ, **{name: value for name, value in self._environ().items() if value}}
+        environ = {**os.environ, "PATH": self._environ().get("PATH", os.environ.get("PATH", os.defpath))}
         pid = os.posix_spawn(command[0], command, environ, setpgroup=0, setsigdef=_IGNORED)
         try:
             self._terminal.give(pid)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input
 
@@ -59,6 +60,8 @@ class _Reader(PosixStdinReader):
         self._last = b""  # what was read before, as far as a mark may begin there
 
     def read(self, count: int = 4096) -> str:
+        if get_app().is_done:  # the line is complete, and the event loop calls once more before it lets go
+            return ""
         data = bytearray()
         while not self.closed and len(data) < count and self._waiting() > 0:
             pasting = self._pasting

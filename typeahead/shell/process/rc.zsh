@@ -325,7 +325,8 @@ __ta_tell() {
     __ta_prompts=0
     # No prompt waits for this. Into a file, and in place: see rc.bash.
     {
-        builtin print -rN -- "${PATH-}" "${HOME-}" "${CDPATH-}" "${(F)${(@k)parameters[(R)*export*]}}"
+        local editors="${VISUAL:+VISUAL=${VISUAL//$'\n'/ }}"$'\n'"${EDITOR:+EDITOR=${EDITOR//$'\n'/ }}"
+        builtin print -rN -- "${PATH-}" "${HOME-}" "${CDPATH-}" "${(F)${(@k)parameters[(R)*export*]}}"$'\n'"$editors"
         builtin print -rN -- "${(F)${(@k)aliases}}"$'\n'"${(F)${(@k)galiases}}"$'\n'"${(F)${(@k)functions}}"$'\n'"${(F)${(@k)builtins}}"$'\n'"${(F)reswords}"
     } 1<>$__ta_dir/names
     builtin printf 'N\0' 1<>$__ta_dir/records
