@@ -41,6 +41,28 @@ def test_an_answer_about_an_earlier_text_is_dropped() -> None:
     table.run(talk)
 
 
+def test_the_only_completion_of_the_shell_that_fits_is_suggested_where_the_model_has_nothing() -> None:
+    table = Table({"git che": "git cherry-pick feature"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.know_completions(["git checkout", "git cherry", "git evil\x1b[2J"])
+        wanted = {"git ch": "", "git e": "", "git chec": "kout", "x": "", "git che": "rry-pick feature"}
+        for typed, rest in wanted.items():
+            table.suggestions.follow(typed)
+            await table.until(lambda typed=typed: typed in table.daemon.asked)
+            await table.until(lambda rest=rest: table.ghost.rest == rest)
+            await asyncio.sleep(0.05 * (not rest))  # for an answer that should show nothing
+            assert table.ghost.rest == rest
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("git chec")
+        await table.until(lambda: table.daemon.asked.count("git chec") == 2)
+        await asyncio.sleep(0.05)
+        assert table.ghost.rest == ""
+
+    table.run(talk)
+
+
 @pytest.mark.parametrize(("state", "wanted"), [("loading", "ync -av here there"), ("failed", "ync -av"), ("warm", "")])
 def test_where_the_daemon_has_nothing_the_history_answers_unless_the_model_said_so(state: str, wanted: str) -> None:
     table = Table({})

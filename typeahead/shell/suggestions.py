@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,6 +69,7 @@ class Suggestions:
         self._is_behind = False  # the line has changed since the last question
         self._previous = ""  # the last line that was recorded
         self._confidences: dict[str, float] = {}  # of the lines in the last answer, where they have been weighed
+        self._completions: Sequence[str] = []  # of the present line, by the shell
         self._forgotten: set[str] = set()  # lines that the user wants to see no more
         self._alternatives: list[tuple[str, str]] = []  # (line, source) that are shown in turn
         self._turn: int | None = None  # where to go in them once they are there: 1 on, -1 back; None: nobody has asked
@@ -99,6 +100,7 @@ class Suggestions:
     def begin_line(self, cwd: str, names: Names | None = None) -> None:
         """Begin with an empty line in the directory ``cwd``; the first time, look for the daemon."""
         self._cwd = cwd
+        self._completions = []
         self._is_behind = False
         self._ghost.clear()
         self._open()
@@ -110,6 +112,10 @@ class Suggestions:
         if names is not None and names is not self._names and self._client is not None:
             self._names = names
             self._client.names(names.commands, names.environ)
+
+    def know_completions(self, lines: Sequence[str]) -> None:
+        """Take what the shell has completed the present line to; it holds until the next line."""
+        self._completions = lines
 
     def follow(self, typed: str, ask: bool = True) -> None:
         """Take note of an edit and ask for the rest of the line; with ``ask`` false, only at `catch_up`."""
@@ -283,6 +289,7 @@ class Suggestions:
                 }
                 if reply.state != "warm" or self._turn is not None:
                     found += self._past(reply.prefix)
+                found += self._completed(reply.prefix)
                 self._offer(found)  # nothing, said by the model, is an answer, too: it has its reasons
         if self._ghost.hint:
             self._on_change()
@@ -303,6 +310,11 @@ class Suggestions:
 
         fit = (line for line in self._lines.going_on(typed) if self._may_show(line) and not find(line))
         return [(line, "history") for line in islice(fit, _ALTERNATIVES)]
+
+    def _completed(self, typed: str) -> list[tuple[str, str]]:
+        """Return the only one of the shell's completions that still fits a word that has been begun."""
+        fit = [line for line in self._completions if line.startswith(typed) and line != typed]
+        return [(fit[0], "completion")] if len(fit) == 1 and not typed[-1:].isspace() else []
 
     def _offer(self, found: Iterable[tuple[str, str]]) -> None:
         """Show the best of what was found, or, when the user has asked for alternatives, the next of them."""

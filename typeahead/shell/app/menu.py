@@ -168,6 +168,8 @@ class Menu:
         if (first := completions.suggested(found, asked, line)) is not None:
             found = [first, *(each for each in found if each is not first)]
         self._num_suggested = int(first is not None)
+        if self._document.is_cursor_at_the_end:
+            self._suggestions.know_completions([asked.before[: asked.start] + each.text for each in found])
         prefix = completions.common_prefix(found)
         if not found:
             self._suggestions.notify("no completions")
