@@ -464,6 +464,21 @@ def test_sourced_twice_it_is_there_once(daemon: Daemon, zsh: Open) -> None:
     assert answer_of(terminal, "${(M)precmd_functions:#*typeahead*}") == "__typeahead_precmd"
 
 
+def test_strict_options_and_global_aliases_do_no_harm(daemon: Daemon, zsh: Open) -> None:
+    rc = "setopt nounset err_return warn_create_global ksh_arrays sh_word_split null_glob noclobber no_case_match\n"
+    rc += "".join(f"alias -g {letter}='| head'\n" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    terminal = zsh(rc + 'eval "$(cat ~/init.zsh)"\n')
+    terminal.type("git")
+    terminal.wait_for_row("% git status --short")
+    assert terminal.cursor() == (5, 0)
+    terminal.press("C-Right")
+    wait_until(lambda: terminal.cursor() == (12, 0), terminal.screen)
+    terminal.press("C-u")
+    terminal.run("false")
+    (event,) = events(1)
+    assert (event.command, event.status) == ("false", 1)
+
+
 @pytest.mark.parametrize(
     "arguments", [["-f", "-c"], ["-f", "-i", "+Z", "-c"], ["-f", "-i", "-c"]], ids=["script", "no line", "command"]
 )

@@ -189,7 +189,9 @@ __typeahead_sequences() {
         end '\e[F \eOF \e[4~' home '\e[H \eOH \e[1~' delete '\e[3~' insert '\e[2~' pageup '\e[5~' pagedown '\e[6~'
         tab '\t' s-tab '\e[Z' enter '\r' space '\x20' backspace '\x7f' escape '\e' esc '\e'
     )
-    local -A modifiers=(s 2 alt 3 alt-s 4 c 5 c-s 6 alt-c 7) finals=(right C left D up A down B end F home H)
+    # Quoted: a global alias may have any of these letters for its name.
+    local -A modifiers=('s' 2 alt 3 alt-s 4 'c' 5 c-s 6 alt-c 7)
+    local -A finals=(right 'C' left 'D' up 'A' down 'B' end 'F' home 'H')
     local -A numbers=(delete 3 insert 2 pageup 5 pagedown 6)
     local part name modifier prefix
     local -a found
