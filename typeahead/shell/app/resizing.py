@@ -6,8 +6,9 @@ has become narrower has in the meantime broken each row that no longer fits into
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Point
@@ -15,9 +16,37 @@ from prompt_toolkit.layout import Layout
 from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.renderer import Renderer
 
+_SETTLED_S = 0.05  # without another change of its size, after which a window is taken to have its new one
+
 
 class ResizableRenderer(Renderer):
-    """A renderer that erases all that it has drawn, whatever the window's width has become since."""
+    """A renderer that erases all that it has drawn, whatever the window's width has become since.
+
+    While the user drags the window's edge nothing is drawn: what is drawn for one width arrives at a terminal that has
+    another one by then, and how it stands there nobody could tell.
+
+    Parameters
+    ----------
+    app
+        Whose renderer this is to be.
+    """
+
+    def __init__(self, app: Application[str]) -> None:
+        super().__init__(app.renderer.style, app.renderer.output)
+        self._draw_anew: Callable[[], None] = app._on_resize
+        self._is_running = lambda: app.is_running
+        self._settling: asyncio.TimerHandle | None = None
+
+    def wait_for_size(self) -> None:
+        """Draw anew when the window has kept its size for a moment."""
+        if self._settling is not None:
+            self._settling.cancel()
+        self._settling = asyncio.get_running_loop().call_later(_SETTLED_S, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        if self._is_running():
+            self._draw_anew()
 
     def erase(self, leave_alternate_screen: bool = True) -> None:
         """Erase what was drawn and put the cursor where that began."""
@@ -29,15 +58,20 @@ class ResizableRenderer(Renderer):
         super().erase(leave_alternate_screen)
 
     def render(self, app: Application[object], layout: Layout, is_done: bool = False) -> None:
-        """Draw; when the width has changed and nobody has told us yet, on a clean ground."""
+        """Draw; for another width than before on a clean ground, and not before the window has settled."""
         if self._last_size is not None and self._last_size.columns != self.output.get_size().columns:
+            if not is_done:
+                if self._settling is None:
+                    self.wait_for_size()
+                return
             self.erase(leave_alternate_screen=False)
         super().render(app, layout, is_done)
 
 
 def install(app: Application[str]) -> None:
     """Have ``app`` draw with such a renderer."""
-    app.renderer = ResizableRenderer(app.renderer.style, app.renderer.output)
+    app.renderer = renderer = ResizableRenderer(app)
+    app._on_resize = renderer.wait_for_size  # type: ignore[method-assign]
 
 
 def reflows() -> bool:
