@@ -36,7 +36,7 @@ __ta_capture() {
     compstate[insert]= compstate[list]=
     unset 'compstate[vared]'
     builtin zpty -d __ta 2>/dev/null
-    builtin zpty -b __ta __ta_answer
+    builtin zpty -b __ta __ta_answer || builtin printf 'C %d\0' $__ta_question[1] 1<>$__ta_dir/records
 }
 
 __ta_answer() {
