@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -387,6 +388,8 @@ def test_a_daemon_is_started_when_none_is_there(zsh: Open, isolated_home: Path) 
     assert answer_of(terminal, "$jobstates${(%):-%j}") == "0"
     terminal.run("print -u2 still here")
     terminal.wait_for("\nstill here")
+    terminal.run("exit")  # it would start another one
+    terminal.exit_status()
     request({"op": "stop"}, 5)
 
 
@@ -422,8 +425,16 @@ def test_it_lives_beside_syntax_highlighting(daemon: Daemon, zsh: Open, plugins:
 @needs_autosuggestions
 def test_with_autosuggestions_it_is_a_strategy_of_theirs(daemon: Daemon, zsh: Open, plugins: str) -> None:
     terminal = zsh(plugins.format(a=f"source {AUTOSUGGESTIONS}", i=INIT))
-    terminal.type("git")
-    terminal.wait_for_row("% git status --short")
+
+    def suggested() -> bool:  # an answer that takes too long is none, and they do not ask twice
+        terminal.press("C-u")
+        terminal.wait_for_row("%")
+        terminal.type("git")
+        terminal.wait_for("% git")
+        time.sleep(0.2)
+        return terminal.row() == "% git status --short"
+
+    wait_until(suggested, terminal.screen)
     assert "git\x1b[90m status --short" in terminal.screen(colours=True)[0]
     terminal.press("Right")
     wait_until(lambda: terminal.cursor() == (20, 0), terminal.screen)

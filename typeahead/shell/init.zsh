@@ -348,7 +348,8 @@ __typeahead-isearch() {
     __typeahead_hide
 }
 
-# For zsh-autosuggestions, which asks in a process of its own for each line: at most 20 ms, and nothing without a daemon.
+# For zsh-autosuggestions: nothing without a daemon, and at most 20 ms; in a process of its own, where it holds no key up
+# (their default), somewhat longer.
 _zsh_autosuggest_strategy_typeahead() {
     emulate -L zsh
     local REPLY fd data folder prefix answer
@@ -363,7 +364,7 @@ _zsh_autosuggest_strategy_typeahead() {
     __typeahead_escape "$1"
     prefix=$REPLY
     syswrite -o $fd -- "hello"$'\t'"$__typeahead_session"$'\n'"suggest"$'\t1\t1\t'"$folder"$'\t'"$prefix"$'\n' 2>/dev/null
-    float until=$(( EPOCHREALTIME + 0.02 ))
+    float until=$(( EPOCHREALTIME + (ZSH_SUBSHELL ? 0.1 : 0.02) ))
     while (( EPOCHREALTIME < until )) && zselect -a ready -t 2 -r $fd 2>/dev/null; do
         sysread -i $fd -t 0 data 2>/dev/null || break
         answer+=$data
