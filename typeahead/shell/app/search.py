@@ -86,13 +86,14 @@ class Search:
             on_enter,
         )
         self.is_open = False
-        self._query = Buffer(name="SEARCH_HISTORY", multiline=False, on_text_changed=lambda _: self._ask())
+        self._query = Buffer(name="SEARCH_HISTORY", multiline=False, on_text_changed=lambda _: self._change())
         self._scope, self._worked = "all", False
         self._matches: list[Match] = []
         self._shown_for: tuple[str, str, bool] | None = None  # the question that they answer
         self._from_memory = False
         self._selected, self._top = 0, 0  # places in the matches: of the line that Enter takes, of the first in sight
         self._doomed: str | None = None  # the line that the same key would forget now
+        self._forgotten: set[str] = set()  # since the screen was opened
         self._taking = False  # Enter came before the answer
         self._number, self._asked = 0, 0  # of the question; its id at the daemon
         self._runs: Runs | None = None  # what is in memory, as it was when the screen was opened
@@ -126,7 +127,7 @@ class Search:
             return
         self.is_open = True
         self._scope, self._worked, self._matches, self._shown_for = "all", False, [], None
-        self._runs, self._doomed, self._taking = None, None, False
+        self._runs, self._doomed, self._taking, self._forgotten = None, None, False, set()
         self._lines.load()
         vi_state = event.app.vi_state
         self._vi_mode, vi_state.input_mode = vi_state.input_mode, InputMode.INSERT
@@ -165,8 +166,12 @@ class Search:
     def _question(self) -> tuple[str, str, bool]:
         return self._query.text, self._scope, self._worked
 
-    def _ask(self) -> None:
+    def _change(self) -> None:
+        """Ask another question."""
         self._doomed, self._taking = None, False
+        self._ask()
+
+    def _ask(self) -> None:
         self._number += 1
         self._cancel_timer()
         client = self._suggestions.client
@@ -225,10 +230,11 @@ class Search:
     def _show(self, matches: list[Match], from_memory: bool) -> None:
         again = self._shown_for == self._question  # a fuller answer to the same: the selection stays
         selected = self._match()
-        self._matches, self._from_memory, self._shown_for = matches, from_memory, self._question
+        self._matches = [match for match in matches if match.text not in self._forgotten]
+        self._from_memory, self._shown_for = from_memory, self._question
         self._selected = self._top = 0
         if again and selected is not None:
-            texts = [match.text for match in matches]
+            texts = [match.text for match in self._matches]
             self._selected = texts.index(selected.text) if selected.text in texts else 0
         if self._taking:
             self._take()
@@ -285,11 +291,11 @@ class Search:
 
     def _next_scope(self) -> None:
         self._scope = SCOPES[(SCOPES.index(self._scope) + 1) % len(SCOPES)]
-        self._ask()
+        self._change()
 
     def _toggle_worked(self) -> None:
         self._worked = not self._worked
-        self._ask()
+        self._change()
 
     def _move(self, step: int) -> None:
         self._doomed, self._taking = None, False
@@ -303,6 +309,7 @@ class Search:
             return
         self._doomed = None
         self._suggestions.forget_line(match.text)
+        self._forgotten.add(match.text)  # an answer may be on its way still
         self._runs = None
         del self._matches[self._selected]
         self._selected = max(0, min(self._selected, len(self._matches) - 1))
