@@ -25,8 +25,9 @@ def paste(command, bracketed):
     """Return the seconds until all of a paste is drawn and until it has run."""
     session = Session(command, {"TYPEAHEAD_SHELL_SUGGEST": "0", "PS1": "$ "})
     session.until(lambda output: re.search(rb"[#$>\xaf] ", _VISIBLE.sub(b"", output)))
-    time.sleep(1.0)
-    while session.read(0.0):
+    session.echo_of(b"@")  # the line editor is there
+    os.write(session.terminal, b"\x15")
+    while session.read(1.0):
         pass
     before = len(session.output)
     text = TEXT.encode() + END
