@@ -22,7 +22,7 @@ from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
 lines, answers = os.fdopen(int(sys.argv[1]), "r"), os.fdopen(int(sys.argv[2]), "w", buffering=1)
 os.set_inheritable(lines.fileno(), False), os.set_inheritable(answers.fileno(), False)
-processes._CHECK_S = 10  # what the shell says is wanted, however busy the machine is
+processes._LISTEN_S = processes._CHECK_S = 10  # what the shell says is wanted, however busy the machine is
 terminal = Terminal()
 terminal.hold()
 process = open_shell(terminal, sys.argv[3], os.getcwd(), private=sys.argv[4] == "private")

@@ -43,7 +43,16 @@ def parsed(line: str) -> str:
     [
         *["echo 'a", 'echo "a', "echo a\\", 'echo "\\"', "echo $'a\\'", "echo a; # b\necho 'c"],
         *["ls |", "make &&", "a || ", "ls | # sort", "cat <<X", "cat <<-X\n\ta", "cat << EOF\nEOF2"],
-        *["for i in a", "for i in a; do", "while true; do echo a; if b; then c; fi", "{ a", "if a; then", "! while a"],
+        *[
+            "for i in a",
+            "for i in a; do",
+            "while true; do echo a; if b; then c; fi",
+            "{ a",
+            "if a; then",
+            "! while a",
+            "f() {",
+            "f(){ a\nb () {\nc; }",
+        ],
     ],
 )
 def test_what_lacks_its_end_is_open(line: str) -> None:

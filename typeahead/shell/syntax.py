@@ -15,6 +15,7 @@ _OPENING = re.compile(
 )
 _CLOSED_BY = {"if": "fi", "for": "done", "while": "done", "until": "done", "select": "done", "{": "}"}
 _BEFORE_COMMANDS = {"then", "do", "else", "elif", "if", "while", "until", "{", "!", "time"}
+_FUNCTION = re.compile(r"(^|[;&|\n])[ \t]*[\w.-]+[ \t]*\(\)", re.ASCII)
 _HEREDOC = re.compile(r"(?<!<)<<-?[ \t]*([\w.]+)", re.ASCII)
 
 
@@ -76,6 +77,7 @@ def _unquoted(line: str) -> str | None:
 
 def _lacks_end(bare: str) -> bool:
     """Return whether a compound command lacks its end. Where there are parentheses, nothing is said."""
+    bare = _FUNCTION.sub(r"\1 ", bare)
     if any(sign in bare for sign in ("(", ")", "[[", "${")) or re.search(r"\b(?:case|function|coproc)\b", bare):
         return False
     ends: list[str] = []

@@ -65,7 +65,8 @@ from typeahead.shell.terminal import Terminal
 
 _TICK_S = 0.2  # between looks at a shell that neither reports nor ends
 _LOST_TICKS = 2  # looks after which a report whose key was read counts as lost
-_CHECK_S = 0.05  # for an answer whether a line is whole; somebody has just pressed Enter
+# Whether a line is whole: until the shell has read the question, then for its answer. Somebody has just pressed Enter.
+_LISTEN_S, _CHECK_S = 0.05, 0.3
 _PATIENCE_S = 5.0  # for the start-up file, before the user is told what is being waited for
 _LEAVE = re.compile(r"\s*(exit|logout)\b[^;&|\n]*$")
 
@@ -340,8 +341,9 @@ class Process:
         """Return whether Enter should run ``line``: ``False`` where it goes on in the next row.
 
         The live shell is asked, with its aliases and options; nothing of the line is run. A line that is no command is
-        complete, so that the shell says why. Takes at most 50 ms; while the shell is busy, and for lines that are whole
-        whatever the shell's options are, `typeahead.shell.syntax` decides.
+        complete, so that the shell says why. That takes some milliseconds, at most 50 where the shell does not listen
+        and 300 on a machine that is very busy; then, and for lines that are whole whatever the shell's options are,
+        `typeahead.shell.syntax` decides.
         """
         if syntax.is_plain(line):
             return True
@@ -351,12 +353,13 @@ class Process:
         self._checks, self._answer = self._checks + 1, ""
         self._write(self._folder / "check", f"{self._checks}\n{line}")
         self._send(self.keys.check)
-        deadline = time.monotonic() + _CHECK_S
-        while not self._answer and (left_s := deadline - time.monotonic()) > 0:
-            select.select([self._records, self.pidfd], [], [], left_s)
-            self.receive()
-            if self.poll() is not None:
+        asked = time.monotonic()
+        while not self._answer and self.poll() is None:
+            passed_s = time.monotonic() - asked
+            if passed_s > _CHECK_S or (passed_s > _LISTEN_S and unread(self._slave) > 0):
                 break
+            select.select([self._records, self.pidfd], [], [], _LISTEN_S)
+            self.receive()
         return self._answer != "open" if self._answer else not syntax.is_open(line)
 
     def _write(self, path: Path, text: str) -> None:
