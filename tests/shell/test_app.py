@@ -116,8 +116,19 @@ def test_a_suggestion_stays_while_it_matches_and_only_grows() -> None:
     assert ghost.rest == "ommit"
     assert not ghost.offer("git checkout")
     assert ghost.offer("git commit -m")
+    ghost.follow("git com")
+    assert not ghost.offer("git complain")
+
+
+def test_after_a_deletion_a_suggestion_stays_until_there_is_an_answer() -> None:
+    ghost = ghost_of("git c", "git commit -m")
     ghost.follow("git")
     assert ghost.rest == " commit -m"
+    assert not ghost.offer("git commit -m")
+    ghost.follow("git ")
+    assert not ghost.offer("git log")
+    ghost.follow("git")
+    assert ghost.offer("git log")
     ghost.follow("gix")
     assert ghost.rest == ""
     assert ghost.offer("gixy")

@@ -14,8 +14,8 @@ _NARROWEST = 3  # columns below which a cut suggestion says nothing
 class Ghost:
     """One suggestion for the line that is being typed.
 
-    The rule against flicker: while the suggested line still starts with what is typed, it stays, and only a longer
-    version of itself may replace it.
+    The rule against flicker: while one types on and the suggested line still starts with what is typed, it stays, and
+    only a longer version of itself may replace it. After a deletion it stays until there is an answer to what is left.
 
     Attributes
     ----------
@@ -35,6 +35,7 @@ class Ghost:
         self.hint = False
         self._line = ""  # the whole suggested line; "" is none
         self._dismissed = False
+        self._may_change = False  # something has been deleted since it was offered
 
     @property
     def rest(self) -> str:
@@ -50,6 +51,8 @@ class Ghost:
         """Take note of an edit: keep a suggestion that still matches, drop any other, end a dismissal."""
         if typed == self.typed:
             return
+        if not typed.startswith(self.typed):
+            self._may_change = True
         self.typed, self.notice, self._dismissed = typed, "", False
         if not (self._line.startswith(typed) and len(self._line) > len(typed) and self.rest.isprintable()):
             self._line = ""
@@ -57,7 +60,7 @@ class Ghost:
     def clear(self) -> None:
         """Begin a new, empty line."""
         self.typed = self._line = self.notice = ""
-        self._dismissed = False
+        self._dismissed = self._may_change = False
 
     def withdraw(self) -> None:
         """Show nothing until the next offer."""
@@ -73,16 +76,18 @@ class Ghost:
         A text that does not start with what is typed answers an older question. One with a control character (a
         newline would run it, an escape would drive the terminal), or another that cannot be seen, is refused whole.
         """
-        if self._dismissed or not self._fits(line) or line == self._line or not line.startswith(self._line):
+        if self._dismissed or not self._fits(line) or not (self._may_change or line.startswith(self._line)):
             return False
-        self._line, self.source = line, source
-        return True
+        is_new, self._may_change = line != self._line, False
+        if is_new:
+            self._line, self.source = line, source
+        return is_new
 
     def choose(self, line: str, source: str = "") -> bool:
         """Suggest ``line`` instead of what is shown, since the user asks for another; return whether it can be."""
         if not self._fits(line):
             return False
-        self._line, self.source, self.notice, self._dismissed = line, source, "", False
+        self._line, self.source, self.notice, self._dismissed, self._may_change = line, source, "", False, False
         return True
 
     def _fits(self, line: str) -> bool:
