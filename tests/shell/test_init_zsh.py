@@ -494,7 +494,7 @@ def test_strict_options_and_global_aliases_do_no_harm(daemon: Daemon, zsh: Open)
     "arguments", [["-f", "-c"], ["-f", "-i", "+Z", "-c"], ["-f", "-i", "-c"]], ids=["script", "no line", "command"]
 )
 def test_it_says_nothing_where_nobody_types(arguments: list[str], zsh: Open, isolated_home: Path) -> None:
-    command = [ZSH, *arguments, "source ~/init.zsh; print $+functions[typeahead-off] done"]
+    command = [ZSH, *arguments, "source ~/init.zsh; print $+functions[typeahead_off] done"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     assert done.stderr == ""
     assert done.stdout.endswith(" done\n")
@@ -505,7 +505,7 @@ def test_it_says_nothing_where_nobody_types(arguments: list[str], zsh: Open, iso
 @pytest.mark.parametrize("rc", ["__ta_dir=/tmp/x\n", "TERM=dumb\n"], ids=["underneath", "dumb"])
 def test_it_is_not_there_where_it_has_no_place(daemon: Daemon, zsh: Open, rc: str) -> None:
     terminal = zsh(rc + INIT)
-    assert answer_of(terminal, "$+functions[typeahead-off]$+functions[__typeahead_key]") == "00"
+    assert answer_of(terminal, "$+functions[typeahead_off]$+functions[__typeahead_key]") == "00"
 
 
 def test_vi_mode_suggests_while_inserting_alone(daemon: Daemon, zsh: Open) -> None:
@@ -601,7 +601,7 @@ def test_typeahead_off_leaves_nothing_behind(daemon: Daemon, zsh: Open, tmp_path
     terminal.wait_for_row("% make test")
     terminal.run(f"{{ {state} }} >{tmp_path}/on 2>&1")
     terminal.wait_for_row("% make test")
-    terminal.run("typeahead-off")
+    terminal.run("typeahead_off")
     terminal.wait_for_row("%")
     terminal.run(f"{{ {state} }} >{tmp_path}/off 2>&1; print done")
     terminal.wait_for("\ndone")

@@ -59,10 +59,10 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "uninstall": Subcommand(
         "typeahead.cli.uninstall",
         "uninstall",
-        "Remove what typeahead has left on this machine, but for your history.",
+        "Remove all that typeahead keeps here, but for your history.",
     ),
     "completion": Subcommand(
-        "typeahead.cli.completion", "completion", "Print what makes Tab complete typeahead's own commands and options."
+        "typeahead.cli.completion", "completion", "Print what makes Tab complete our own commands."
     ),
 }
 

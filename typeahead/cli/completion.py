@@ -12,7 +12,7 @@ VARIABLE = "_TYPEAHEAD_COMPLETE"  # set by the shells' functions when they ask
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes Tab complete typeahead's own commands and options.
+    """Print what makes Tab complete our own commands.
 
     \b
     eval "$(typeahead completion bash)"       in ~/.bashrc, and with zsh in ~/.zshrc

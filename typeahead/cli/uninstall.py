@@ -12,7 +12,7 @@ from typeahead import config
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def uninstall(history: bool, dry_run: bool, yes: bool) -> None:
-    """Remove what typeahead has left on this machine, but for your history.
+    """Remove all that typeahead keeps here, but for your history.
 
     That is its line in the start-up files of your shells, settings, compiled kernels, log and socket. The program
     itself is removed by what has installed it.

@@ -1,5 +1,5 @@
 # What `typeahead init zsh` prints, after a few assignments: suggestions in grey in your own zsh, and every line you run
-# told to typeahead's daemon with its directory, status and duration. `typeahead-off` takes all of it back.
+# told to typeahead's daemon with its directory, status and duration. `typeahead_off` takes all of it back.
 #
 # One connection a prompt, in the plain dialect of typeahead's protocol: opened before the prompt, closed before a line
 # runs, so that no program inherits it. No process is started for a key, and none waits: what the daemon answers comes by
@@ -8,7 +8,7 @@
 # Given: __typeahead_python and __typeahead_version, and where they are not the defaults, settings by the names they have
 # in the file of settings: __typeahead_text_empty=off, __typeahead_keys_accept='right end'.
 # shellcheck shell=bash disable=all # zsh is beyond it; `zsh -n` and the tests look
-if [[ -o interactive && -o zle && ${TERM-} != dumb && -z ${__ta_dir-} && -z ${functions[typeahead-off]-} ]] &&
+if [[ -o interactive && -o zle && ${TERM-} != dumb && -z ${__ta_dir-} && -z ${functions[typeahead_off]-} ]] &&
     zmodload zsh/net/socket zsh/system zsh/datetime zsh/zselect 2>/dev/null; then
 
 typeset -g __typeahead_fd= __typeahead_starting= __typeahead_inbox=
@@ -378,7 +378,7 @@ _zsh_autosuggest_strategy_typeahead() {
 }
 
 # Undoes all of this in the running shell.
-typeahead-off() {
+typeahead_off() {
     emulate -L zsh
     add-zsh-hook -d precmd __typeahead_precmd
     add-zsh-hook -d preexec __typeahead_preexec
@@ -392,7 +392,7 @@ typeahead-off() {
     for widget in ${(k)widgets[(R)user:__typeahead*]}; do zle -D $widget; done
     unset TYPEAHEAD_INTEGRATION
     unset -m '__typeahead_*'
-    unfunction -m '__typeahead*' '_zsh_highlight_highlighter_typeahead_*' _zsh_autosuggest_strategy_typeahead typeahead-off
+    unfunction -m '__typeahead*' '_zsh_highlight_highlighter_typeahead_*' _zsh_autosuggest_strategy_typeahead typeahead_off
 }
 
 # What makes a line read other than it runs; other languages' encodings have no such characters.

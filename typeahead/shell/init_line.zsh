@@ -1,7 +1,7 @@
 # The second part of what `typeahead init zsh` prints: what is drawn behind the cursor, and what keys do with it. All of
 # it is called where there is a line being edited.
 # shellcheck shell=bash disable=all # zsh is beyond it; `zsh -n` and the tests look
-if [[ -n ${functions[typeahead-off]-} && -z ${functions[__typeahead_key]-} ]]; then
+if [[ -n ${functions[typeahead_off]-} && -z ${functions[__typeahead_key]-} ]]; then
 
 __typeahead-answer() {
     emulate -L zsh
