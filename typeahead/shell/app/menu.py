@@ -48,15 +48,15 @@ _STYLE = {
     "completion-menu.meta.completion": "bg:default fg:default italic",
     "completion-menu.meta.completion.current": "bg:default fg:default italic reverse",
     "completion-menu.multi-column-meta": "bg:default fg:default italic",
-    "menu.directory": "ansiblue bold",
-    "menu.executable": "ansigreen",
-    "menu.alias": "ansigreen",
-    "menu.function": "ansigreen",
-    "menu.builtin": "ansigreen",
-    "menu.keyword": "ansimagenta",
-    "menu.option": "ansicyan",
-    "menu.variable": "ansimagenta",
-    "menu.suggestion": "bold",
+    "entry.directory": "ansiblue bold",
+    "entry.executable": "ansigreen",
+    "entry.alias": "ansigreen",
+    "entry.function": "ansigreen",
+    "entry.builtin": "ansigreen",
+    "entry.keyword": "ansimagenta",
+    "entry.option": "ansicyan",
+    "entry.variable": "ansimagenta",
+    "entry.suggestion": "bold",
 }
 
 
@@ -276,7 +276,7 @@ class Menu:
         self._shown = found = found[:_SHOWN]
         back = self._asked.start - buffer.document.cursor_position
         entries = [
-            Entry(each.text, back, each.display, each.description or None, style=f"class:menu.{each.kind}")
+            Entry(each.text, back, each.display, each.description or None, style=f"class:entry.{each.kind}")
             for each in found
         ]
         buffer.complete_state = CompletionState(buffer.document, entries)
