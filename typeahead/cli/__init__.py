@@ -38,7 +38,7 @@ class Subcommand(NamedTuple):
 
 
 SUBCOMMANDS: dict[str, Subcommand] = {
-    "shell": Subcommand("typeahead.cli.shell", "shell", "Open your bash with completions in grey (the default)."),
+    "shell": Subcommand("typeahead.cli.shell", "shell", "Open your shell with completions in grey (the default)."),
     "init": Subcommand("typeahead.cli.init", "init", "Print what brings suggestions into your own shell."),
     "complete": Subcommand("typeahead.cli.complete", "complete", "Print ranked completions of PREFIX."),
     "why": Subcommand("typeahead.cli.why", "why", "Print what could complete PREFIX, and why it is shown or not."),

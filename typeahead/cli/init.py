@@ -20,11 +20,9 @@ def init(shell: str | None, action: str | None) -> None:
     With --install one line at the end of the start-up file reads the same from a file that is kept up to date, so that
     no Python is started for it.
 
-    In a running session, typeahead_off (in bash typeahead_off) takes all of it back.
-
     In zsh, and in bash with ble.sh, the suggestion is grey text while you type. In bash alone and in fish nobody can
     add grey text that stays right; there Alt-; fills in the suggestion (again: the next one), Alt-, a word of it.
-    typeahead_off (zsh: typeahead_off) ends it for a session.
+    typeahead_off ends it for a session.
     """
     name = integration.check(shell)
     if action == "install":
