@@ -14,9 +14,9 @@ import click
 def shell(program: str | None, suggest: bool | None, private: bool) -> None:
     """Open your shell with completions in grey (the default).
 
-    Your ~/.bashrc is read, and everything you run, run by one live bash. Right, End, Ctrl-E or Ctrl-F take a
-    completion, Alt-F or Ctrl-Right a word of it, Alt-N and Alt-P show others in turn, Shift-Delete or Ctrl-X K forget
-    it for ever, Esc or Ctrl-G dismiss it. Ctrl-D or `exit` leave.
+    Your own bash or zsh runs every line, one live process that has read your start-up files. Right takes a completion,
+    Alt-F a word of it, Alt-N shows another; Tab completes as your shell does, Ctrl-R searches; `typeahead keys` prints
+    all the keys. Ctrl-D or `exit` leave.
     """
     from typeahead.shell import startup
 
