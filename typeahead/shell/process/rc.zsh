@@ -19,7 +19,7 @@
 # Ctrl-C).
 
 typeset -g __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_keys=$__TA_KEYS __ta_private=${__TA_PRIVATE-}
-typeset -g __ta_text= __ta_last= __ta_traced= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_rendered= __ta_answer=
+typeset -g __ta_text= __ta_last= __ta_traced= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_rendered= __ta_answer= __ta_map=
 typeset -g __ta_line= __ta_do= __ta_hidden= __ta_settled= __ta_unspaced= __ta_numbered= __ta_strict=
 typeset -gi __ta_count=0 __ta_prompts=0 __ta_status=0
 typeset -ga __ta_pipes __ta_aside_preexec __ta_aside_zshaddhistory __ta_aside_precmd
@@ -59,6 +59,8 @@ __ta_show() {
     __ta_hidden=
     __ta_put_back precmd
     [[ $__ta_settled ]] || __ta_settle
+    builtin bindkey -lL main >$__ta_dir/keymap # vared makes ours the main one
+    IFS= builtin read -r __ta_map <$__ta_dir/keymap || :
     [[ $precmd_functions[1] == __ta_back && $precmd_functions[-1] == __ta_hide ]] ||
         precmd_functions=(__ta_back ${precmd_functions:#__ta_(back|hide)} __ta_hide)
 }
@@ -84,9 +86,22 @@ __ta_hide() {
     } 2>/dev/null
 }
 
-# The first hook after a line that was interrupted.
+# The first hook after a line that was interrupted: until it has run, zsh would read the user's terminal.
 __ta_back() {
     { [[ ! -t 0 ]] || __ta_step_back; } 2>/dev/null
+}
+
+# A function precmd comes before all hooks, and Ctrl-C in it would keep them from running.
+__ta_guarded() {
+    local ended=$?
+    __ta_back
+    return "$ended"
+}
+
+__ta_guard() {
+    builtin emulate -L zsh
+    [[ ${functions[precmd]-} == (|$'\t'__ta_guarded*|*builtin\ autoload\ -X*) ]] ||
+        functions[precmd]="__ta_guarded && :"$'\n'$functions[precmd]
 }
 
 __ta_step_back() {
@@ -177,7 +192,7 @@ __ta_compose() {
     __ta_do=run
     [[ ! -s $__ta_dir/parsed ]] || __ta_do=wrong
     [[ $__ta_answer == whole ]] || line='\builtin \eval -- "$__ta_text"'
-    [[ ! $__ta_traced && $__ta_text != *(xtrace|set\ *x)* ]] || keep="{ ${keep/\$_/}; } 2>/dev/null" # without a trace
+    [[ ! $__ta_traced && $__ta_text != (*xtrace*|*set\ -*x*) ]] || keep="{ ${keep/\$_/}; } 2>/dev/null" # without a trace
     [[ $__ta_text != *pipestatus* ]] || (( ${#__ta_pipes[@]} < 2 )) ||
         builtin printf -v pipes '| __ta_return %d' "${__ta_pipes[@]}"
     __ta_line='{ __ta_begin; __ta_resume "$__ta_last" && \builtin : "$__ta_last"; } 3>&2 2>/dev/null;'
@@ -190,13 +205,15 @@ __ta_begin() {
     local hook body=${functions[__ta_parsed]-}
     aliases[__ta_line]=$__ta_waiting __ta_line=
     __ta_put_back preexec zshaddhistory precmd
+    __ta_guard
     PROMPT=$__ta_prompt __ta_hidden=
     __ta_remember
     [[ $__ta_do == run ]] || return 0
     body=${${body#$'\t'}//$'\n\t'/$'\n'}
     for hook in preexec "${preexec_functions[@]}"; do
-        (( ! ${+functions[$hook]} )) ||
-            "$hook" "$__ta_text" "${${body//$'\n'/; }:0:80}" "$body" <>"$__ta_tty" 2>&3 3>&-
+        (( ${+functions[$hook]} )) || continue
+        __ta_return "$__ta_status" && :
+        "$hook" "$__ta_text" "${${body//$'\n'/; }:0:80}" "$body" <>"$__ta_tty" 2>&3 3>&-
     done
     return 0
 }
@@ -206,7 +223,8 @@ __ta_remember() {
     local hook file=${HISTFILE-} veto=
     if [[ $__ta_do == run ]]; then # zsh does not ask about what it cannot parse
         for hook in zshaddhistory "${zshaddhistory_functions[@]}"; do
-            (( ! ${+functions[$hook]} )) || "$hook" "$__ta_text"$'\n' <>"$__ta_tty" 2>&3 3>&- || veto=1
+            (( ${+functions[$hook]} )) || continue
+            "$hook" "$__ta_text"$'\n' <>"$__ta_tty" 2>&3 3>&- || veto=1
         done
     fi
     [[ $__ta_unspaced || $__ta_text != ' '* ]] || veto=1
@@ -239,25 +257,25 @@ __ta_keep() {
 
 # Read $1 as zsh would read it, with the user's options and aliases; runs nothing. The function $2 is what comes out.
 __ta_try() {
-    { functions[$2]=$1; } 2>"$__ta_dir/parsed"
+    { functions[$2]=$1; } 2>|"$__ta_dir/parsed"
 }
 
 # Whether $1 is a whole command: it is tried with another command after it. What is not finished either takes that in, or
 # goes wrong just because of it.
 __ta_parse() {
-    local __ta_error= __ta_body= __ta_lines=
+    local __ta_error= __ta_body=
+    local -a __ta_lines
     __ta_answer=wrong
     __ta_try "$1"$'\n__ta_end' __ta_tried
     __ta_body=$'\n'${functions[__ta_tried]-}
     IFS= builtin read -r __ta_error <"$__ta_dir/parsed" || :
-    __ta_lines=${1//[^$'\n']/}
-    __ta_lines=$((${#__ta_lines} + 2))
+    __ta_lines=("${(@f)1}")
     if [[ ! $__ta_error ]]; then
         __ta_answer=open
         [[ $__ta_body != *$'\n\t__ta_end' ]] || __ta_answer=whole
     elif [[ $__ta_error == *': unmatched '* || $__ta_error == *': closing brace expected' ]]; then
         __ta_answer=open
-    elif [[ $__ta_error == *":$__ta_lines: parse error near "* && $__ta_error != *'`\n'\' ]]; then
+    elif [[ $__ta_error == *":$((${#__ta_lines[@]} + 1)): parse error near "* && $__ta_error != *'`\n'\' ]]; then
         __ta_answer=open
     fi
 }
@@ -291,7 +309,7 @@ __ta_mark() {
 }
 
 __ta_report() {
-    local __ta_map= __ta_left= __ta_more=
+    local __ta_left= __ta_more=
     {
         __ta_render "${PROMPT-}"
         __ta_left=$__ta_rendered
@@ -302,15 +320,13 @@ __ta_report() {
     } always {
         TRY_BLOCK_ERROR=0
     }
-    builtin bindkey -lL main >"$__ta_dir/keymap"
-    IFS= builtin read -r __ta_map <"$__ta_dir/keymap" || :
-    __ta_tell "$__ta_more" "$__ta_map"
+    __ta_tell "$__ta_more"
 }
 
 __ta_tell() {
     builtin emulate -L zsh
     local editing=emacs rules space=
-    [[ $2 != *' vi'* ]] || editing=vi
+    [[ $__ta_map != *' vi'* ]] || editing=vi
     if [[ "$editing $1" != $__ta_told ]]; then
         __ta_told="$editing $1"
         builtin printf '%s\0' "E $editing" "2 $1" 1<>$__ta_dir/records

@@ -26,6 +26,6 @@ __ta_leave_zdotdir
     if [[ -o rcs ]]; then
         __ta_enter_zdotdir
     else
-        builtin unsetopt zle prompt_cr prompt_sp
+        __ta_hide
     fi
 }
