@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.shell.terminal import TableDaemon, Terminal, shell_command, wait_until
 from typeahead import config
+from typeahead.shell.app.emoji import parted
 from typeahead.shell.app.resizing import rows_above
 
 LONG = "echo " + " ".join(f"word{number}" for number in range(20))
@@ -180,6 +181,32 @@ def test_any_script_is_shown_and_edited_in_place(open_shell: Open, line: str) ->
     wait_for_line(terminal, "x" + line.removesuffix(" done"))
     terminal.press("BSpace", "z")
     wait_until(lambda: typed(terminal).endswith("z"), lambda: repr(terminal.screen()))
+
+
+@pytest.mark.parametrize(
+    ("emoji", "shown"),
+    [("👨\u200d👩\u200d👧", "👨👩👧"), ("❤\ufe0f", "❤"), ("👍\U0001f3fd", "👍"), ("🏳\ufe0f\u200d🌈", "🏳🌈")],
+    ids=["family", "selector", "skin tone", "flag"],
+)
+def test_emoji_put_together_are_drawn_in_parts_and_run_whole(
+    open_shell: Open, tmp_path: Path, emoji: str, shown: str
+) -> None:
+    terminal = open_shell("--no-suggest", columns=40)
+    terminal.type(f"echo {emoji} end >out")
+    wait_for_line(terminal, f"echo {shown} end >out")
+    terminal.press("C-a")
+    terminal.type("# ")
+    wait_for_line(terminal, f"# echo {shown} end >out")
+    terminal.press("BSpace", "BSpace", "C-e", "2", "Enter")
+    wait_until((tmp_path / "folder" / "out2").exists, lambda: repr(terminal.screen()))
+    wait_until(lambda: (tmp_path / "folder" / "out2").read_text() == f"{emoji} end\n", lambda: repr(terminal.screen()))
+
+
+@given(st.text(st.sampled_from("a👨❤🏳漢\u200d\ufe0f\U0001f3fd"), max_size=12))
+def test_only_what_joins_emoji_is_left_out(text: str) -> None:
+    left = parted(text)
+    assert [c for c in left if c in "a👨❤🏳漢"] == [c for c in text if c in "a👨❤🏳漢"]
+    assert "a\u200d" not in text or "a\u200d" in left  # in scripts that join letters it has a meaning
 
 
 def test_wide_grey_text_is_cut_within_its_row(daemon: TableDaemon, open_shell: Open) -> None:

@@ -19,6 +19,7 @@ from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
 from typeahead.shell.app import keys, resizing, vi
 from typeahead.shell.app.editor import Editor
+from typeahead.shell.app.emoji import PartedEmoji
 from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
@@ -86,7 +87,7 @@ class App:
             include_default_pygments_style=False,
             history=PastLinesHistory(lines),
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
-            input_processors=[GhostText(ghost, self._prompts.width_before)],
+            input_processors=[PartedEmoji(), GhostText(ghost, self._prompts.width_before)],
             prompt_continuation=self._prompts.continuation,
             rprompt=status.right,
             cursor=vi.CursorShapes(),
