@@ -192,7 +192,8 @@ __ta_compose() {
     __ta_do=run
     [[ ! -s $__ta_dir/parsed ]] || __ta_do=wrong
     [[ $__ta_answer == whole ]] || line='\builtin \eval -- "$__ta_text"'
-    [[ ! $__ta_traced && $__ta_text != (*xtrace*|*set\ -*x*) ]] || keep="{ ${keep/\$_/}; } 2>/dev/null" # without a trace
+    [[ ! $__ta_traced && $__ta_text != *xtrace* && $__ta_text != *set\ -*x* ]] ||
+        keep="{ ${keep/\$_/}; } 2>/dev/null" # without a trace
     [[ $__ta_text != *pipestatus* ]] || (( ${#__ta_pipes[@]} < 2 )) ||
         builtin printf -v pipes '| __ta_return %d' "${__ta_pipes[@]}"
     __ta_line='{ __ta_begin; __ta_resume "$__ta_last" && \builtin : "$__ta_last"; } 3>&2 2>/dev/null;'
@@ -229,7 +230,7 @@ __ta_remember() {
     fi
     [[ $__ta_unspaced || $__ta_text != ' '* ]] || veto=1
     [[ ! -o hist_ignore_dups || $__ta_text != "${history[$((HISTCMD - 1))]-}" ]] || veto=1
-    [[ ! -o hist_no_store || $__ta_text != (history|fc\ -l)* ]] || veto=1
+    [[ ! -o hist_no_store || ($__ta_text != history* && $__ta_text != fc\ -l*) ]] || veto=1
     [[ $veto ]] || builtin print -rs -- "$__ta_text"
     [[ ${HISTFILE-} == "$file" ]] || builtin fc -P # a hook has called fc -p, which holds for one line
 }
