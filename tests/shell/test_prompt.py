@@ -188,6 +188,18 @@ def test_a_prompt_that_fails_or_traces_or_is_unset_ends_no_shell(bash: Callable[
     assert shell.output("true") == "++ true\n"
 
 
+def test_a_hook_that_ctrl_c_ends_leaves_a_prompt(bash: Callable[[str], Driven]) -> None:
+    shell = bash("PS1='old> '")
+    shell.send("PS1='new $?> '; slow() { echo slow; sleep 100; }; PROMPT_COMMAND=slow; (exit 3)")
+    wait_until(lambda: (shell.drain(), b"slow" in shell.printed)[1], lambda: repr(shell.printed))
+    os.write(shell.master, b"\x03")
+    shell.answer()
+    assert shell.prompts().left.startswith("new ")
+    shell.send("unset PROMPT_COMMAND")
+    shell.answer()
+    assert shell.output("echo on") == "on\n"
+
+
 def test_ps0_is_shown_before_the_command(bash: Callable[[str], Driven]) -> None:
     assert bash("PS0='begin\n'").output("echo on") == "begin\non\n"
 

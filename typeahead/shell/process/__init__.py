@@ -293,7 +293,11 @@ class Process:
         for fd in (self._master, self._slave, self._records, self.pidfd):
             with suppress(OSError):
                 os.close(fd)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # The shell may still be writing: into a folder of another name it can put nothing more.
+        gone = self._folder.with_name(f"{self._folder.name}-gone")
+        with suppress(OSError):
+            self._folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
         _sweep(self._folder.parent)
 
     # Lines

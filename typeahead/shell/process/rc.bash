@@ -31,8 +31,11 @@ __ta_serve() {
 
 __ta_report() {
     [[ $__ta_settled ]] || __ta_settle
-    # Hooks that a line has removed are back for the next one.
-    [[ ${PROMPT_COMMAND[9999]-} == "$__ta_hook" ]] || __ta_draw
+    # Our hook has not run as the last: removed, before one that has been added since, or Ctrl-C ended one before it.
+    if [[ ${PS1-} || ${PROMPT_COMMAND[9999]-} != "$__ta_hook" ]]; then
+        __ta_return "$1"
+        __ta_draw
+    fi
     local rules="${HISTCONTROL-}"$'\n'"${HISTIGNORE-}"
     if [[ $rules != "$__ta_rules" ]]; then
         __ta_rules=$rules
