@@ -276,3 +276,21 @@ def test_keys_that_come_with_enter_are_read_by_the_command(open_shell: Open) -> 
     )
     terminal.press("C-c")
     wait_for_input(terminal, "")
+
+
+def test_many_vi_commands_that_come_at_once_are_commands(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", TYPEAHEAD_SHELL_EDITING="vi")
+    terminal.type("echo one two")
+    terminal.press("Escape")
+    wait_until(lambda: terminal.cursor()[0] == len(terminal.row()) - 1, lambda: repr(terminal.screen()))
+    terminal.type("hhhhhhhhhhhhx")
+    wait_for_input(terminal, "cho one two")
+
+
+def test_text_that_comes_at_once_is_typed_where_the_cursor_is(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest")
+    terminal.type("echo  end")
+    terminal.press("C-a", "M-f", "Right")
+    wait_until(lambda: terminal.cursor()[0] == len("…/folder ❯ echo "), lambda: repr(terminal.screen()))
+    terminal.type("'grüße aus der mitte' 'a\\b'\x05 # end")
+    wait_for_input(terminal, "echo 'grüße aus der mitte' 'a\\b' end # end")

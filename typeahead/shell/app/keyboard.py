@@ -14,11 +14,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from prompt_toolkit.application import get_app
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import emacs_insert_mode, has_focus, vi_insert_mode
 from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyPress
+from prompt_toolkit.keys import Keys
 
 from typeahead.shell.terminal import Terminal
 
+_FASTEST = 12  # keys that nobody presses between two looks at the keyboard
 _PASTE_BEGINS, _PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
 
 
@@ -37,6 +42,21 @@ class Keyboard(Vt100Input):
         super().__init__(sys.stdin)
         self.stdin_reader = _Reader(terminal, may_take)
 
+    def read_keys(self) -> list[KeyPress]:
+        """Return what has been typed; text that came faster than anybody types as one paste.
+
+        That is what terminals without bracketed paste send, and what was typed ahead: each key would cost a fraction
+        of a millisecond, and there are hundreds.
+        """
+        keys = super().read_keys()
+        size = next(
+            (place for place, press in enumerate(keys) if not press.key.isprintable() or len(press.key) > 1), len(keys)
+        )
+        if size < _FASTEST or not _takes_text():
+            return keys
+        text = "".join(press.data for press in keys[:size])
+        return [KeyPress(Keys.BracketedPaste, text), *keys[size:]]
+
     def raw_mode(self) -> AbstractContextManager[None]:
         """Change nothing: the session switches modes, since the terminal is raw before and after a prompt, too."""
         return nullcontext()
@@ -44,6 +64,14 @@ class Keyboard(Vt100Input):
     def cooked_mode(self) -> AbstractContextManager[None]:
         """Change nothing: whoever gets the terminal meanwhile is given it in the user's mode."""
         return nullcontext()
+
+
+def _takes_text() -> bool:
+    """Return whether a letter that is typed now would stand in the line, and do nothing else."""
+    app = get_app()
+    processor = app.key_processor
+    plain = not (processor.key_buffer or processor.input_queue or processor.arg or app.quoted_insert)
+    return plain and bool(has_focus(DEFAULT_BUFFER)() and (emacs_insert_mode() or vi_insert_mode()))
 
 
 class _Reader(PosixStdinReader):
