@@ -91,7 +91,7 @@ def start_up(command, environment):
     first = session.until(lambda output: _VISIBLE.sub(b"", output).strip(b"@") != b"")
     # The terminal itself may echo the key before the program has switched that off; the editor's echo comes after a
     # prompt.
-    ready = session.until(lambda output: re.search(rb"[$>\xaf] ?@", _VISIBLE.sub(b"", output)))
+    ready = session.until(lambda output: re.search(rb"[#$>\xaf] ?@", _VISIBLE.sub(b"", output)))
     session.close()
     return first, ready
 
@@ -117,7 +117,7 @@ def test_first_prompt(capsys, tmp_path):
 
 
 def type_keys(session):
-    session.until(lambda output: re.search(rb"[$>\xaf] ", _VISIBLE.sub(b"", output)))
+    session.until(lambda output: re.search(rb"[#$>\xaf] ", _VISIBLE.sub(b"", output)))
     time.sleep(0.3)
     session.echo_of(b"@")
     times = []
