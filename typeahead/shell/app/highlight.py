@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typeahead.shell.names import Names
     from typeahead.text.surroundings.marks import Mark
 
-MAX_LINE = 4096  # characters; a longer line stays plain, since each key draws all of it
+MAX_LINE = 1024  # characters; a longer line stays plain, since each key colours all of it anew
 _PREFIX = "class:line."
 
 Spans = Callable[[str], Iterator[tuple[int, int, str]]]
