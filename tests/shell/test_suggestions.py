@@ -343,3 +343,39 @@ def test_a_record_carries_how_the_line_was_typed() -> None:
     use = table.daemon.records[0]["use"]
     assert len(use.pop("latencies_ms")) >= 1
     assert use == {"characters": 7, "keys": 3, "shown": 1, "accepted": 1, "accepted_characters": 6}
+
+
+def test_keys_that_have_been_read_already_are_asked_about_once() -> None:
+    table = Table({"git c": "git commit"})
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        await table.until(lambda: "" in table.daemon.asked)
+        for end in range(1, 5):
+            table.suggestions.follow("git c"[:end], ask=False)
+        table.suggestions.follow("git c")
+        await table.until(lambda: table.ghost.rest == "ommit")
+        table.suggestions.follow("git", ask=False)
+        table.suggestions.catch_up()
+        table.suggestions.catch_up()
+        await table.until(lambda: "git" in table.daemon.asked)
+        assert [asked for asked in table.daemon.asked if asked] == ["git c", "git"]
+
+    table.run(talk)
+
+
+def test_suggestions_that_were_off_from_the_start_can_be_switched_on() -> None:
+    table = Table({"git c": "git commit"}, wanted=False)
+
+    async def talk() -> None:
+        table.suggestions.begin_line("/")
+        table.suggestions.follow("git c")
+        await asyncio.sleep(0.1)
+        assert table.daemon.asked == []
+        table.suggestions.toggle()
+        assert table.ghost.notice == "suggestions on"
+        await table.until(lambda: table.ghost.rest == "ommit")
+        table.suggestions.toggle()
+        assert (table.ghost.rest, table.ghost.notice) == ("", "suggestions off")
+
+    table.run(talk)
