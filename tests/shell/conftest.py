@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.shell.driven import Driven, Opener
 from tests.shell.fake_daemon import Daemon, Peer, Start
-from tests.shell.terminal import Terminal, shell_command, wait_until
+from tests.shell.terminal import Terminal, is_running, shell_command, wait_until
 from typeahead import config
 
 
@@ -66,3 +67,17 @@ def open_shell(folder: Path, isolated_home: Path) -> Iterator[Callable[..., Term
     yield open_one
     for terminal in terminals:
         terminal.close()
+
+
+@pytest.fixture
+def open_zsh(tmp_path: Path, isolated_home: Path) -> Iterator[Opener]:
+    opener = Opener(tmp_path, isolated_home)
+    yield opener
+    for driven in opener.opened:
+        driven.close()
+        wait_until(lambda pid=driven.pid: not is_running(pid), lambda: "zsh outlives its front-end")  # type: ignore[misc]
+
+
+@pytest.fixture
+def zsh(open_zsh: Opener) -> Driven:
+    return open_zsh("from_zshrc=yes\n")

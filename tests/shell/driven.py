@@ -140,3 +140,22 @@ class Driven:
         wait_until(lambda: os.waitpid(self.front_end, os.WNOHANG)[0], lambda: "the front-end does not end")
         self._answers.close()
         os.close(self.master)
+
+
+class Opener:
+    """Opens zsh with start-up files.
+
+    Attributes
+    ----------
+    opened : list of Driven
+        For whoever closes them.
+    """
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self._folder, self._home = folder, home
+        self.opened: list[Driven] = []
+
+    def __call__(self, zshrc: str = "", private: bool = False) -> Driven:
+        (self._home / ".zshrc").write_text(zshrc)
+        self.opened.append(Driven(self._folder, private, "zsh"))
+        return self.opened[-1]

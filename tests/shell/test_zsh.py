@@ -6,51 +6,17 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.shell.driven import Driven
+from tests.shell.driven import Driven, Opener
 from tests.shell.terminal import is_running, wait_until
-from typeahead import config
-from typeahead.errors import ShellError
 from typeahead.shell.process import Outcome
-from typeahead.shell.process.bash import Bash
-from typeahead.shell.process.choice import open_shell
-from typeahead.shell.process.zsh import Zsh
-from typeahead.shell.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
-
-
-class Opener:
-    """Opens zsh with start-up files, and closes it."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        self._folder, self._home = folder, home
-        self.opened: list[Driven] = []
-
-    def __call__(self, zshrc: str = "", private: bool = False) -> Driven:
-        (self._home / ".zshrc").write_text(zshrc)
-        self.opened.append(Driven(self._folder, private, "zsh"))
-        return self.opened[-1]
-
-
-@pytest.fixture
-def open_zsh(tmp_path: Path, isolated_home: Path) -> Iterator[Opener]:
-    opener = Opener(tmp_path, isolated_home)
-    yield opener
-    for driven in opener.opened:
-        driven.close()
-        wait_until(lambda pid=driven.pid: not is_running(pid), lambda: "zsh outlives its front-end")  # type: ignore[misc]
-
-
-@pytest.fixture
-def zsh(open_zsh: Opener) -> Driven:
-    return open_zsh("from_zshrc=yes\n")
 
 
 def test_a_line_ends_with_its_status_and_the_directory(zsh: Driven, tmp_path: Path) -> None:
@@ -201,6 +167,13 @@ def test_interrupts_at_any_moment_leave_a_working_shell(zsh: Driven, tmp_path: P
     zsh.run("unfunction precmd")
     zsh.run("true")
     assert zsh.output("echo alive; tty | grep -c pts") == "alive\n1\n"
+
+
+def test_an_interrupted_loop_of_the_shell_itself_has_the_status_of_ctrl_c(zsh: Driven) -> None:
+    zsh.send("print -n go; while :; do :; done")
+    wait_until(lambda: (zsh.drain(), b"go" in zsh.printed)[1], lambda: repr(zsh.printed))
+    os.kill(zsh.pid, signal.SIGINT)
+    assert zsh.answer().status == 130  # type: ignore[union-attr]
 
 
 # Hooks
@@ -441,85 +414,3 @@ def test_asking_whether_a_line_is_whole_runs_nothing(zsh: Driven, tmp_path: Path
     assert not zsh.is_complete("go && `touch made`; if x")
     assert not (tmp_path / "made").exists()
     assert zsh.output("echo $?") == "4\n"
-
-
-# Start-up files
-
-
-def test_the_users_start_up_files_are_read_as_zsh_reads_them(open_zsh: Opener, isolated_home: Path) -> None:
-    own = isolated_home / "own"
-    own.mkdir()
-    (isolated_home / ".zshenv").write_text(f"export ZDOTDIR={own}; in_env=${{(%):-%x}}\n")
-    (own / ".zshrc").write_text("in_rc=${(%):-%x}; is=$options[zle]$ZDOTDIR; terminal=$(tty); [[ -t 1 ]] && is+=t\n")
-    zsh = open_zsh("wrong=yes\n")
-    assert zsh.output("print -r -- $in_env $in_rc $is $wrong") == f"{isolated_home}/.zshenv {own}/.zshrc on{own}t\n"
-    assert zsh.output("[[ $terminal == $TTY && $TTY == $(tty) ]] && echo same") == "same\n"
-    assert zsh.output("typeset -p ZDOTDIR; zsh -c 'echo $ZDOTDIR'") == f"export ZDOTDIR={own}\n{own}\n"
-
-
-def test_a_folder_for_start_up_files_in_the_environment_is_kept(
-    open_zsh: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ZDOTDIR", str(tmp_path / "own"))
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / ".zshrc").write_text("from=own\n")
-    assert open_zsh().output("echo $from; typeset -p ZDOTDIR") == f"own\nexport ZDOTDIR={tmp_path}/own\n"
-
-
-@pytest.mark.parametrize(
-    "zshrc", ["print -u2 oops; false\n", "return 3\n", "echo )\n", "setopt no_rcs err_return ksh_arrays\n"]
-)
-def test_a_start_up_file_that_goes_wrong_leaves_a_working_shell(open_zsh: Opener, zshrc: str) -> None:
-    assert open_zsh(zshrc).output("echo fine").endswith("fine\n")
-
-
-def test_without_start_up_files_the_shell_works(open_zsh: Opener, isolated_home: Path) -> None:
-    (isolated_home / ".zshenv").write_text("setopt no_rcs\n")
-    zsh = open_zsh("wrong=yes\n")
-    assert zsh.output("echo fine $wrong $ZDOTDIR") == "fine\n"
-
-
-def test_a_start_up_file_that_leaves_ends_the_shell(open_zsh: Opener) -> None:
-    assert open_zsh("exit 5\n").run("true") == 5
-
-
-SUGGESTIONS = Path("/usr/share/zsh-autosuggestions/zsh-autosuggestions.zsh")
-COLOURS = Path("/usr/share/zsh-syntax-highlighting/zsh-syntax-highlighting.zsh")
-
-
-@pytest.mark.skipif(not (SUGGESTIONS.exists() and COLOURS.exists()), reason="the plugins are not installed")
-def test_plugins_of_the_line_editor_neither_disturb_nor_are_disturbed(open_zsh: Opener) -> None:
-    zsh = open_zsh(
-        f"autoload -Uz compinit; compinit -D; source {SUGGESTIONS}; source {COLOURS}\n"
-        "bindkey -v; zle-line-init() { print -n NOISE }; zle -N zle-line-init; zle-keymap-select() { print -n NOISE }\n"
-        "zle -N zle-keymap-select; TMOUT=100\n"
-    )
-    assert zsh.output("echo one") == "one\n"
-    assert "autosuggest-accept" in zsh.output("print -r -- $widgets[autosuggest-accept]")
-    assert zsh.output("bindkey -M viins '^I'") == '"^I" expand-or-complete\n'
-
-
-# Which shell
-
-
-def test_the_shell_is_chosen_by_name_setting_or_login_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    for kind in (Bash, Zsh):
-        monkeypatch.setattr(kind, "__init__", lambda self, terminal, program, cwd, private: made.append(program))
-    terminal = Terminal.__new__(Terminal)
-    found = shutil.which("zsh")
-    assert isinstance(open_shell(terminal, "zsh", "/"), Zsh)
-    assert isinstance(open_shell(terminal, "bash", "/"), Bash)
-    monkeypatch.setenv("SHELL", str(found))
-    assert isinstance(open_shell(terminal, "", "/"), Zsh)
-    for other in ("/bin/sh", "/no/such/zsh", ""):
-        monkeypatch.setenv("SHELL", other)
-        assert isinstance(open_shell(terminal, "", "/"), Bash)
-    assert made == [found, shutil.which("bash"), found, *[shutil.which("bash")] * 3]
-
-
-@pytest.mark.parametrize("program", ["sh", "/bin/cat"])
-def test_another_shell_is_one_clear_line(program: str) -> None:
-    with pytest.raises(ShellError, match=rf"^{program}: only a bash or a zsh .* --shell PROGRAM$"):
-        open_shell(Terminal.__new__(Terminal), program, "/")
-    assert list(config.runtime_dir().glob("shell-*")) == []

@@ -19,7 +19,7 @@
 # Ctrl-C).
 
 typeset -g __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_keys=$__TA_KEYS __ta_private=${__TA_PRIVATE-}
-typeset -g __ta_text= __ta_last= __ta_traced= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_rendered= __ta_answer= __ta_map=
+typeset -g __ta_text= __ta_last= __ta_kept= __ta_traced= __ta_told= __ta_rules=$'\n' __ta_prompt= __ta_rendered= __ta_answer= __ta_map=
 typeset -g __ta_line= __ta_do= __ta_hidden= __ta_settled= __ta_unspaced= __ta_numbered= __ta_strict=
 typeset -gi __ta_count=0 __ta_prompts=0 __ta_status=0
 typeset -ga __ta_pipes __ta_aside_preexec __ta_aside_zshaddhistory __ta_aside_precmd
@@ -38,7 +38,10 @@ __ta_line() { builtin eval -- "${__ta_line:-$__ta_waiting}" }
 
 # Changes options of the whole shell, so it has none of its own.
 __ta_wait() {
-    __ta_status=$? __ta_do= __ta_traced=
+    __ta_status=$?
+    # A line that has not come to its end was interrupted, which a loop of builtins alone does not leave in $?.
+    [[ ! $__ta_do || $__ta_kept || $__ta_status != 0 ]] || __ta_status=130
+    __ta_do= __ta_traced=
     [[ ! -o xtrace ]] || __ta_traced=1
     __ta_prompts=$((__ta_prompts + 1))
     __ta_show
@@ -204,7 +207,7 @@ __ta_compose() {
 __ta_begin() {
     builtin setopt localoptions no_err_exit no_err_return unset no_xtrace
     local hook body=${functions[__ta_parsed]-}
-    aliases[__ta_line]=$__ta_waiting __ta_line=
+    aliases[__ta_line]=$__ta_waiting __ta_line= __ta_kept=
     __ta_put_back preexec zshaddhistory precmd
     __ta_guard
     PROMPT=$__ta_prompt __ta_hidden=
@@ -249,7 +252,7 @@ __ta_resume() {
 
 # First after it.
 __ta_keep() {
-    __ta_status=$? __ta_last=$1
+    __ta_status=$? __ta_last=$1 __ta_kept=1
     builtin shift
     __ta_pipes=("$@")
     __ta_step_back
