@@ -208,6 +208,28 @@ def follow(folder: Path, watched: _Watched, lines: list[str], until: str) -> Mar
     return asyncio.run(session())
 
 
+def test_a_failure_to_begin_costs_no_more_than_the_first_marks(folder: Path) -> None:
+    attempts: list[int] = []
+
+    def make(names: Names | None) -> Marker:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ImportError
+        return marker(folder, NAMES)
+
+    async def session() -> None:
+        marks = Marks(lambda: None, make)
+        async with asyncio.timeout(20):
+            for number, line in enumerate(["gti ", "gti x "], 1):
+                marks.follow(line, len(line))
+                while len(attempts) < number:
+                    await asyncio.sleep(0.005)
+            while not marks.of("gti x "):
+                await asyncio.sleep(0.005)
+
+    asyncio.run(session())
+
+
 def test_no_disk_is_asked_by_the_thread_that_draws(folder: Path) -> None:
     watched = _Watched()
     follow(folder, watched, ["cat", "cat note.txt", "cat note.txt no", "cat note.txt no "], "missing")

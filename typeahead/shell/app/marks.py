@@ -114,14 +114,14 @@ class Marks:
                 while self._question is None:
                     self._waiting.wait()
                 question, self._question = self._question, None
-            if marker is None or question.names is not known:
-                known = question.names
-                marker = self._make(known) if marker is None else _told(marker, known)
-            if question.number != prompts:
-                prompts = question.number
-                marker.expire()
             found: list[Mark] = []
             with suppress(Exception):  # whatever is wrong here, no traceback may be written into the line
+                if marker is None or question.names is not known:
+                    known = question.names
+                    marker = self._make(known) if marker is None else _told(marker, known)
+                if question.number != prompts:
+                    prompts = question.number
+                    marker.expire()
                 found = marker.marks(question.line, question.cursor, question.cwd)
             assert self._loop is not None
             with suppress(RuntimeError):  # the loop has been closed: the session ends
