@@ -39,7 +39,7 @@ def keys(as_json: bool) -> None:
     for where in (keymap.SHOWN, keymap.PROMPT):
         rows = [
             (
-                f"{action.name}{' *' * _is_changed(action.name, settings)}",
+                f"{action.name}{' *' * keymap.is_changed(action, settings)}",
                 _spoken(table[action.name]),
                 action.description,
             )
@@ -59,10 +59,6 @@ def keys(as_json: bool) -> None:
         "the line editor, as readline",
         [(command.name, _spoken(keymap.parse(command.keys)), command.description) for command in keymap.COMMANDS],
     )
-
-
-def _is_changed(name: str, settings: config.KeysConfig) -> bool:
-    return bool(getattr(settings, name) != getattr(config.KeysConfig, name))
 
 
 def _spoken(sequences: tuple[tuple[str, ...], ...]) -> str:
@@ -85,7 +81,7 @@ def _object(settings: config.KeysConfig, table: dict[str, tuple[tuple[str, ...],
         {
             "name": action.name,
             "keys": [keymap.written(sequence) for sequence in table[action.name]],
-            "changed": _is_changed(action.name, settings),
+            "changed": keymap.is_changed(action, settings),
             "where": action.where,
             "description": action.description,
         }

@@ -229,7 +229,7 @@ def table(keys: KeysConfig) -> dict[str, tuple[Sequence, ...]]:
 
 def _clash(one: tuple[Sequence, Action], other: tuple[Sequence, Action], keys: KeysConfig) -> str:
     """Return the line about two actions whose keys get into each other's way, the changed one first."""
-    if _is_changed(other[1], keys) and not _is_changed(one[1], keys):
+    if is_changed(other[1], keys) and not is_changed(one[1], keys):
         one, other = other, one
     (sequence, action), (rival_sequence, rival) = one, other
     where = f"keys.{action.name} = {getattr(keys, action.name)!r}"
@@ -242,7 +242,8 @@ def _clash(one: tuple[Sequence, Action], other: tuple[Sequence, Action], keys: K
     )
 
 
-def _is_changed(action: Action, keys: KeysConfig) -> bool:
+def is_changed(action: Action, keys: KeysConfig) -> bool:
+    """Return whether the user has given an action other keys."""
     return bool(getattr(keys, action.name) != getattr(KeysConfig, action.name))
 
 
