@@ -306,5 +306,4 @@ def test_the_status_line_stands_below_the_prompt_and_goes_with_it(daemon: TableD
     terminal.press("C-u", "C-x", "s")
     wait_until(lambda: terminal.screen()[5] == "suggestions off (Ctrl-X S) · learning", lambda: repr(terminal.screen()))
     terminal.resize(20, 6)
-    wait_until(lambda: terminal.screen()[terminal.cursor()[1] + 1 :][:1] != [""], lambda: repr(terminal.screen()))
-    assert all(len(row) <= 20 for row in terminal.screen())
+    wait_until(lambda: "suggestions off (C…" in terminal.screen(), lambda: repr(terminal.screen()))

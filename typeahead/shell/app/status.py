@@ -14,7 +14,7 @@ from prompt_toolkit.layout.controls import FormattedTextControl
 from typeahead.config import Config
 from typeahead.shell import keymap, prompt
 from typeahead.shell.app import keys
-from typeahead.shell.ghost import Ghost
+from typeahead.shell.ghost import Ghost, cut
 from typeahead.shell.suggestions import Suggestions
 
 _SOURCES = {"model": "model", "history": "history", "path": "files", "completion": "completion"}
@@ -64,13 +64,14 @@ class Status:
         return [("class:hint", f" {hint} "), *own]
 
     def _status(self) -> StyleAndTextTuples:
-        separator = " · " if prompt.speaks_unicode() else " | "
-        shown: StyleAndTextTuples = []
-        for part in self._parts():
-            added: StyleAndTextTuples = [("", separator), ("", part)] if shown else [("", part)]
-            if fragment_list_width([*shown, *added]) >= get_app().output.get_size().columns:
+        separator, ellipsis = (" · ", "…") if prompt.speaks_unicode() else (" | ", "..")
+        columns = get_app().output.get_size().columns - 1
+        first, *others = self._parts()
+        shown: StyleAndTextTuples = [("", cut(first, columns, ellipsis))]
+        for part in others:
+            if fragment_list_width([*shown, ("", separator), ("", part)]) > columns:
                 break
-            shown += added
+            shown += [("", separator), ("", part)]
         return shown
 
     def _parts(self) -> list[str]:
