@@ -264,6 +264,11 @@ def is_behind(processor: KeyProcessor) -> bool:
     return bool(processor.input_queue) or get_app().is_done
 
 
+def is_lone_escape(processor: KeyProcessor) -> bool:
+    """Return whether an Esc waits for what may belong to it, and nothing has come with it."""
+    return [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue
+
+
 def hurry_escape(ghost: Ghost) -> None:
     """After each key: a lone Esc dismisses, in vi mode goes to command mode, at once.
 
@@ -271,8 +276,7 @@ def hurry_escape(ghost: Ghost) -> None:
     a real one together.
     """
     app = get_app()
-    processor = app.key_processor
-    alone = [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue
+    alone = is_lone_escape(app.key_processor)
     app.timeoutlen = _CHORD_S if not alone else 0 if vi_mode() else _META_S
     if alone and not vi_mode():
         ghost.dismiss()

@@ -20,10 +20,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.key_binding.key_processor import KeyProcessor
-from prompt_toolkit.keys import Keys
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import DummyStyle, Style, merge_styles
 
+from typeahead.shell.app.keys import is_lone_escape
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.process import Process
 from typeahead.shell.suggestions import Suggestions
@@ -314,7 +314,7 @@ class Menu:
             return
         if app.is_done:
             self._forget(buffer)
-        elif [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue:
+        elif is_lone_escape(processor):
             self._close(buffer)
         elif buffer.complete_state is None:
             self._narrow(buffer)

@@ -35,6 +35,7 @@ from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.processors import BeforeInput
 
 from typeahead.shell import prompt
+from typeahead.shell.app.keys import is_lone_escape
 from typeahead.shell.ghost import cut
 from typeahead.shell.lines import PastLines
 from typeahead.shell.matches import Fragments, Looks, columns_of, facts, preview, row, visible
@@ -285,8 +286,7 @@ class Search:
 
     def _hurry_escape(self, processor: KeyProcessor) -> None:
         """After each key: a lone Esc leaves at once; the two halves of an Alt key come together."""
-        alone = [press.key for press in processor.key_buffer] == [Keys.Escape] and not processor.input_queue
-        if self.is_open and alone:
+        if self.is_open and is_lone_escape(processor):
             get_app().timeoutlen = 0
 
     def _next_scope(self) -> None:
