@@ -34,7 +34,7 @@ class ResizableRenderer(Renderer):
     def __init__(self, app: Application[str]) -> None:
         super().__init__(app.renderer.style, app.renderer.output)
         self._draw_anew: Callable[[], None] = app._on_resize
-        self._is_running = lambda: app.is_running
+        self._is_running: Callable[[], bool] = lambda: app.is_running
         self._settling: asyncio.TimerHandle | None = None
 
     def wait_for_size(self) -> None:
