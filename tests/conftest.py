@@ -34,7 +34,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("typeahead")
 
 _KEPT = frozenset({"TYPEAHEAD_TEST_ALL"})
-_SHELL_VARIABLES = ("SHELL", "HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "INPUTRC", "TMUX", "EDITOR")
+_SHELL_VARIABLES = (
+    *("SHELL", "HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "INPUTRC"),
+    *("TMUX", "EDITOR", "VISUAL"),
+)
 
 
 @pytest.fixture(autouse=True)
