@@ -110,7 +110,7 @@ class Sources:
         return [Candidate(way.text, {"model": math.exp(way.log_prob)}, math.exp(way.log_prob)) for way in ways]
 
     def log_probs(self, lines: Sequence[str], position: Position, ended: bool = True) -> list[float]:
-        """Return the log-probability of each line at ``position``, the start of one; not ``ended``: of what begins so."""
+        """Return each line's log-probability at ``position``, the start of one; not ``ended``: of what begins so."""
         share = _MAX_SHARE if "model" in self._without else self._repeats.probability_of_any
         weighed = line_log_probs([line.encode("utf-8", "surrogateescape") for line in lines], position, ended)
         weigh = self._repeats.probability_of_line if ended else self._repeats.probability
