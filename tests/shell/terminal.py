@@ -172,6 +172,27 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def children_named(pid: int, name: str) -> list[int]:
+    """Return the ids of descendants of ``pid`` that run ``name``."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command, _, rest = (entry / "stat").read_text().partition(") ")
+            except OSError:
+                continue
+            parents[int(entry.name)] = (int(rest.split()[1]), command.partition("(")[2])
+
+    def descends(child: int) -> bool:
+        while child in parents:
+            child = parents[child][0]
+            if child == pid:
+                return True
+        return False
+
+    return [child for child in parents if parents[child][1] == name and descends(child)]
+
+
 def process_table() -> list[str]:
     """Return one line for each process of this test: ids, state, what it waits in, which signals wait; command."""
     mark = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()

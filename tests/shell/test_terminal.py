@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.terminal import TableDaemon, Terminal, is_running, process_table, wait_until
+from tests.shell.terminal import TableDaemon, Terminal, children_named, is_running, process_table, wait_until
 from typeahead import config
 from typeahead.errors import DaemonError
 from typeahead.history import History
@@ -294,27 +294,6 @@ def test_suspend_does_not_hang(shell: Terminal) -> None:
 
 
 # Processes end
-
-
-def children_named(pid: int, name: str) -> list[int]:
-    """Return the ids of descendants of ``pid`` that run ``name``."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command, _, rest = (entry / "stat").read_text().partition(") ")
-            except OSError:
-                continue
-            parents[int(entry.name)] = (int(rest.split()[1]), command.partition("(")[2])
-
-    def descends(child: int) -> bool:
-        while child in parents:
-            child = parents[child][0]
-            if child == pid:
-                return True
-        return False
-
-    return [child for child in parents if parents[child][1] == name and descends(child)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
