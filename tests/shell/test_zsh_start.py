@@ -68,6 +68,7 @@ def test_plugins_of_the_line_editor_neither_disturb_nor_are_disturbed(open_zsh: 
         f"autoload -Uz compinit; compinit -D; source {SUGGESTIONS}; source {COLOURS}\n"
         "bindkey -v; zle-line-init() { print -n NOISE }; zle -N zle-line-init; zle-keymap-select() { print -n NOISE }\n"
         "zle -N zle-keymap-select; TMOUT=100\n"
+        "[[ -o zle && -t 0 && -t 1 && -t 2 ]] && (( ! ${+__p9k_instant_prompt_disabled} )) && exec >/dev/null\n"
     )
     assert zsh.output("echo one") == "one\n"
     assert "autosuggest-accept" in zsh.output("print -r -- $widgets[autosuggest-accept]")

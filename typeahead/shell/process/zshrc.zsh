@@ -4,6 +4,8 @@ if [[ $__ta_zdotdir_type ]]; then
 else
     builtin unset ZDOTDIR
 fi
+# powerlevel10k would draw a prompt now, and hold back all output until the line editor runs.
+builtin typeset -gi __p9k_instant_prompt_disabled=1
 {
     if [[ -r ${ZDOTDIR:-$HOME}/.zshrc ]]; then
         { builtin source "${ZDOTDIR:-$HOME}/.zshrc"; } <>"$__ta_tty" >"$__ta_keys" 2>&1
