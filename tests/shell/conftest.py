@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.shell.driven import Driven, Opener
 from tests.shell.fake_daemon import Daemon, Peer, Start
-from tests.shell.terminal import Terminal, is_running, shell_command, wait_until
+from tests.shell.terminal import TableDaemon, Terminal, is_running, shell_command, wait_until
 from typeahead import config
 
 
@@ -28,6 +28,20 @@ def start(path: Path) -> Iterator[Start]:
         return daemons[-1]
 
     yield start_one
+    for daemon in daemons:
+        daemon.close()
+
+
+@pytest.fixture
+def serve(path: Path) -> Iterator[Callable[..., TableDaemon]]:
+    """Serve a table in the place of a daemon."""
+    daemons: list[TableDaemon] = []
+
+    def serve_one(table: Mapping[str, str | list[str]]) -> TableDaemon:
+        daemons.append(TableDaemon(path, table))
+        return daemons[-1]
+
+    yield serve_one
     for daemon in daemons:
         daemon.close()
 
@@ -54,14 +68,15 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_shell(folder: Path, isolated_home: Path) -> Iterator[Callable[..., Terminal]]:
-    """Open a terminal with our shell in it, by default without a daemon; wait for its prompt."""
+    """Open a terminal with our shell in it, and wait for its prompt."""
     terminals = []
 
-    def open_one(*options: str, bashrc: str = "", prompt: str = "folder ❯", **kwargs: Any) -> Terminal:
+    def open_one(*options: str, bashrc: str = "", prompt: str = "folder ❯", term: str = "", **kwargs: Any) -> Terminal:
         (isolated_home / ".bashrc").write_text(bashrc)
-        terminal = Terminal(shell_command(*options), folder, **{"TYPEAHEAD_SHELL_PROMPT": "short", **kwargs})
-        terminals.append(terminal)
-        wait_until(lambda: any(row.endswith(prompt) for row in terminal.screen()), lambda: repr(terminal.screen()))
+        # In the command, since tmux sets a TERM of its own in the window.
+        command = [*(["env", f"TERM={term}"] if term else []), *shell_command(*options)]
+        terminals.append(terminal := Terminal(command, folder, **kwargs))
+        wait_until(lambda: any(prompt in row for row in terminal.screen()), lambda: repr(terminal.screen()))
         return terminal
 
     yield open_one

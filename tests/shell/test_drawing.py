@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.shell.terminal import TableDaemon, Terminal, shell_command, wait_until
-from typeahead import config
 from typeahead.shell.app.emoji import parted
 from typeahead.shell.app.resizing import rows_above
 
@@ -22,32 +22,14 @@ Open = Callable[..., Terminal]
 
 
 @pytest.fixture
-def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
-    served = TableDaemon(config.socket_path(), TABLE)
-    yield served
-    served.close()
+def daemon(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve(TABLE)
 
 
 @pytest.fixture
-def open_shell(tmp_path: Path, isolated_home: Path) -> Iterator[Open]:
-    """Open a terminal with our shell in it and its short prompt; wait for that."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (isolated_home / ".bashrc").write_text("")
-    terminals = []
-
-    def open_one(*options: str, **kwargs: object) -> Terminal:
-        environment = {"TYPEAHEAD_SHELL_PROMPT": "short", **kwargs}
-        term = str(environment.pop("TERM", "xterm-256color"))  # tmux sets its own in the window
-        command = ["env", f"TERM={term}", *shell_command("--shell", "bash", *options)]
-        terminal = Terminal(command, folder, **environment)  # type: ignore[arg-type]
-        terminals.append(terminal)
-        wait_until(lambda: "folder" in terminal.row(), lambda: repr(terminal.screen()))
-        return terminal
-
-    yield open_one
-    for terminal in terminals:
-        terminal.close()
+def open_shell(open_shell: Open) -> Open:
+    """As a terminal with 256 colours, in whatever alphabet."""
+    return partial(open_shell, prompt="folder", term="xterm-256color")
 
 
 def typed(terminal: Terminal) -> str:
@@ -238,13 +220,13 @@ def colours_of(terminal: Terminal, line: str) -> str:
 @pytest.mark.parametrize(
     ("environment", "wanted"),
     [
-        ({"TERM": "xterm-256color"}, "\x1b[38;5;244mmit"),
-        ({"TERM": "xterm-256color", "COLORFGBG": "0;15"}, "\x1b[38;5;242mmit"),
-        ({"TERM": "xterm-256color", "COLORFGBG": "15;default;0"}, "\x1b[38;5;245mmit"),
-        ({"TERM": "xterm", "COLORTERM": ""}, "\x1b[90mmit"),
-        ({"TERM": "vt100", "COLORTERM": ""}, "\x1b[4mmit"),
-        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "\x1b[4mmit"),
-        ({"TERM": "xterm-256color", "TYPEAHEAD_SHELL_STYLE": "ansiblue"}, "\x1b[34mmit"),
+        ({"term": "xterm-256color"}, "\x1b[38;5;244mmit"),
+        ({"term": "xterm-256color", "COLORFGBG": "0;15"}, "\x1b[38;5;242mmit"),
+        ({"term": "xterm-256color", "COLORFGBG": "15;default;0"}, "\x1b[38;5;245mmit"),
+        ({"term": "xterm", "COLORTERM": ""}, "\x1b[90mmit"),
+        ({"term": "vt100", "COLORTERM": ""}, "\x1b[4mmit"),
+        ({"term": "xterm-256color", "NO_COLOR": "1"}, "\x1b[4mmit"),
+        ({"term": "xterm-256color", "TYPEAHEAD_SHELL_STYLE": "ansiblue"}, "\x1b[34mmit"),
     ],
     ids=["unknown", "light", "dark", "16 colours", "monochrome", "NO_COLOR", "the user's"],
 )

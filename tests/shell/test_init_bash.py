@@ -27,7 +27,6 @@ from tests.shell.own_shell import (
     wait_for_records,
 )
 from tests.shell.terminal import TableDaemon, Terminal, is_running, wait_until
-from typeahead import config
 
 INIT = Path(typeahead.__file__).parent / "shell" / "init.bash"
 
@@ -80,10 +79,8 @@ def bash(isolated_home: Path) -> Iterator[Bash]:
 
 
 @pytest.fixture
-def table(isolated_home: Path) -> Iterator[TableDaemon]:
-    daemon = TableDaemon(config.socket_path(), TABLE)
-    yield daemon
-    daemon.close()
+def table(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve(TABLE)
 
 
 def test_it_is_what_shellcheck_and_bash_itself_accept() -> None:

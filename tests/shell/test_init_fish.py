@@ -26,7 +26,6 @@ from tests.shell.own_shell import (
     wait_for_records,
 )
 from tests.shell.terminal import TableDaemon, Terminal, wait_until
-from typeahead import config
 
 INIT = Path(typeahead.__file__).parent / "shell" / "init.fish"
 
@@ -55,10 +54,8 @@ def fish(isolated_home: Path) -> Iterator[Fish]:
 
 
 @pytest.fixture
-def table(isolated_home: Path) -> Iterator[TableDaemon]:
-    daemon = TableDaemon(config.socket_path(), TABLE)
-    yield daemon
-    daemon.close()
+def table(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve(TABLE)
 
 
 def test_it_is_what_fish_itself_accepts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,8 @@ Open = Callable[..., Terminal]
 
 
 @pytest.fixture
-def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
-    served = TableDaemon(config.socket_path(), {"git com": SUGGESTED})
-    yield served
-    served.close()
+def daemon(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve({"git com": SUGGESTED})
 
 
 @pytest.fixture

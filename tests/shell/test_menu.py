@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.shell.fake_daemon import Start
 from tests.shell.terminal import TableDaemon, Terminal, wait_until
-from typeahead import config
 
 Open = Callable[..., Terminal]
 
@@ -212,10 +211,8 @@ def test_completing_in_the_middle_keeps_what_follows(shell: Terminal) -> None:
 
 
 @pytest.fixture
-def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
-    served = TableDaemon(config.socket_path(), {"vcs ch": "vcs cherry-pick feature", "one o": "one other"})
-    yield served
-    served.close()
+def daemon(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve({"vcs ch": "vcs cherry-pick feature", "one o": "one other"})
 
 
 def test_the_entry_of_the_grey_text_stands_first(daemon: TableDaemon, open_shell: Open) -> None:

@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.shell.terminal import Terminal, is_running, shell_command, wait_until
+from tests.shell.terminal import Terminal, is_running, wait_until
 
 pytestmark = pytest.mark.slow
 
 Open = Callable[..., Terminal]
-START_FILES = {"bash": ".bashrc", "zsh": ".zshrc"}
 
 
 def needs(program: str) -> str:
@@ -29,13 +28,6 @@ def needs(program: str) -> str:
     return path
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    path.mkdir()
-    return path
-
-
 @pytest.fixture(params=["bash", "zsh"])
 def program(request: pytest.FixtureRequest) -> str:
     needs(request.param)
@@ -43,21 +35,17 @@ def program(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_shell(program: str, folder: Path, isolated_home: Path) -> Iterator[Open]:
+def open_shell(program: str, open_shell: Open, isolated_home: Path) -> Open:
     """Open a terminal with our shell over the program, and wait for its prompt."""
-    terminals = []
 
     def open_one(start_file: str = "", **options: object) -> Terminal:
-        (isolated_home / START_FILES[program]).write_text(start_file)
-        command = shell_command("--no-suggest", "--shell", program)
-        terminal = Terminal(command, folder, TYPEAHEAD_SHELL_PROMPT="short", **options)  # type: ignore[arg-type]
-        terminals.append(terminal)
-        wait_until(lambda: prompt_is_there(terminal), lambda: repr(terminal.screen()))
+        if program == "zsh":
+            (isolated_home / ".zshrc").write_text(start_file)
+        terminal = open_shell("--no-suggest", "--shell", program, bashrc=start_file, **options)
+        wait_for_prompt(terminal)
         return terminal
 
-    yield open_one
-    for terminal in terminals:
-        terminal.close()
+    return open_one
 
 
 @pytest.fixture

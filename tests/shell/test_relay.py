@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,10 +63,8 @@ class Shell:
 
 
 @pytest.fixture
-def table(isolated_home: Path) -> Iterator[TableDaemon]:
-    daemon = TableDaemon(config.socket_path(), {"a": ["ab", "ac"], "é\t": "é\tx", "long": ["long" + "x" * 900] * 9})
-    yield daemon
-    daemon.close()
+def table(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve({"a": ["ab", "ac"], "é\t": "é\tx", "long": ["long" + "x" * 900] * 9})
 
 
 @pytest.fixture
