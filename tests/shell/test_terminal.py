@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,8 @@ TABLE = {
 
 
 @pytest.fixture
-def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
-    served = TableDaemon(config.socket_path(), TABLE)
-    yield served
-    served.close()
+def daemon(serve: Callable[..., TableDaemon]) -> TableDaemon:
+    return serve(TABLE)
 
 
 Open = Callable[..., Terminal]
