@@ -318,7 +318,7 @@ class Table:
 
     def __init__(self, table: Mapping[str, str | list[str]], past: Collection[str] = (), **options: bool) -> None:
         self.daemon = TableDaemon(config.socket_path(), table, past)
-        self.ghost, self.lines, self.changes = Ghost(), PastLines(Path("/none")), 0
+        self.ghost, self.lines, self.changes = Ghost(), PastLines(), 0
         self.suggestions = Suggestions(self.ghost, self.lines, self._count, Options(**options))
 
     def _count(self) -> None:

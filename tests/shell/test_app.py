@@ -15,7 +15,7 @@ from typeahead import config
 from typeahead.history import History
 from typeahead.shell import prompt
 from typeahead.shell.ghost import Ghost, cut
-from typeahead.shell.lines import PastLines, read_bash_history
+from typeahead.shell.lines import PastLines
 from typeahead.shell.names import Names
 from typeahead.shell.names import read as read_names
 
@@ -181,28 +181,38 @@ def test_a_cut_text_fits_and_says_so(text: str, columns: int) -> None:
 # Past lines
 
 
-def test_bash_history_is_read_with_and_without_time_stamps(tmp_path: Path) -> None:
-    path = tmp_path / "history"
-    path.write_text("ls\n# a comment\ncd /\n")
-    assert read_bash_history(path) == ["ls", "# a comment", "cd /"]
-    path.write_text("#1700000000\nfor i in a\ndo echo $i; done\n#1700000001\nls\n")
-    assert read_bash_history(path) == ["for i in a\ndo echo $i; done", "ls"]
-    assert read_bash_history(tmp_path / "none") == []
+@pytest.mark.parametrize(
+    ("shell", "file", "content"),
+    [
+        ("bash", ".bash_history", b"#1700000000\nfor i in a\ndo echo $i; done\n#1700000001\nls\n"),
+        ("zsh", ".zsh_history", b": 1700000000:0;for i in a\\\ndo echo $i; done\n: 1700000001:0;ls\n"),
+    ],
+)
+def test_the_shells_own_history_is_read(isolated_home: Path, shell: str, file: str, content: bytes) -> None:
+    (isolated_home / file).write_bytes(content)
+    for name, wanted in ((shell, ["ls", "for i in a\ndo echo $i; done"]), ("fish", [])):
+        lines = PastLines(name)
+        lines.load()
+        lines.wait()
+        assert list(lines) == wanted
 
 
-@given(data=st.binary(max_size=200))
-def test_any_bytes_are_a_history(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    path = tmp_path_factory.mktemp("history") / "file"
-    path.write_bytes(data)
-    assert all(isinstance(line, str) for line in read_bash_history(path))
+def test_of_a_long_history_the_end_is_read(isolated_home: Path) -> None:
+    (isolated_home / ".bash_history").write_text("".join(f"echo {number} {'x' * 400}\n" for number in range(9000)))
+    lines = PastLines("bash")
+    lines.load()
+    lines.wait()
+    assert next(iter(lines)).startswith("echo 8999 ")
+    assert {line[:5] for line in lines} == {"echo "}
+    assert 1000 < len(list(lines)) <= 5000
 
 
-def test_past_lines_come_from_the_session_then_the_store_then_bash(tmp_path: Path) -> None:
-    (tmp_path / "history").write_text("git push\necho bash\n")
+def test_past_lines_come_from_the_session_then_the_store_then_bash(isolated_home: Path) -> None:
+    (isolated_home / ".bash_history").write_text("git push\necho bash\n")
     history = History(config.history_file())
     history.add("git pull", cwd="/", status=0, session="s", started=1.0, duration_s=0.1)
     history.close()
-    lines = PastLines(tmp_path / "history")
+    lines = PastLines("bash")
     lines.load()
     lines.wait()
     assert list(lines) == ["git pull", "echo bash", "git push"]
@@ -220,7 +230,7 @@ def test_a_line_that_never_worked_does_not_go_on_until_it_works_once() -> None:
         history.add("make stored", status=status, started=float(number))
     history.add("make unknown", status=None, started=9.0)
     history.close()
-    lines = PastLines(Path("/none"))
+    lines = PastLines()
     lines.load()
     lines.wait()
     assert list(lines.going_on("make")) == ["make unknown"]
@@ -233,9 +243,9 @@ def test_a_line_that_never_worked_does_not_go_on_until_it_works_once() -> None:
     assert list(lines.going_on("make")) == ["make here", "make stored", "make stopped", "make unknown"]
 
 
-def test_a_line_that_is_removed_is_nowhere(tmp_path: Path) -> None:
-    (tmp_path / "history").write_text("echo bash\n")
-    lines = PastLines(tmp_path / "history")
+def test_a_line_that_is_removed_is_nowhere(isolated_home: Path) -> None:
+    (isolated_home / ".bash_history").write_text("echo bash\n")
+    lines = PastLines("bash")
     lines.load()
     lines.wait()
     lines.add("echo bash")
@@ -247,7 +257,7 @@ def test_a_line_that_is_removed_is_nowhere(tmp_path: Path) -> None:
 def test_lines_are_read_again_once_some_are_forgotten() -> None:
     history = History(config.history_file())
     history.add("echo kept", started=1.0)
-    lines = PastLines(Path("/none"))
+    lines = PastLines()
     lines.add("echo canary")
     lines.load()
     lines.wait()
@@ -257,11 +267,11 @@ def test_lines_are_read_again_once_some_are_forgotten() -> None:
     assert list(lines) == ["echo kept"]
 
 
-def test_a_damaged_store_leaves_bashs_own_history(tmp_path: Path) -> None:
-    (tmp_path / "history").write_text("echo bash\n")
+def test_a_damaged_store_leaves_bashs_own_history(isolated_home: Path) -> None:
+    (isolated_home / ".bash_history").write_text("echo bash\n")
     config.history_file().parent.mkdir(parents=True)
     config.history_file().write_bytes(b"not a database" * 100)
-    lines = PastLines(tmp_path / "history")
+    lines = PastLines("bash")
     lines.load()
     lines.wait()
     assert list(lines) == ["echo bash"]

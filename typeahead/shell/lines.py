@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
-from pathlib import Path
 
 from typeahead import config
 from typeahead.errors import TypeaheadError
 from typeahead.shell.runs import SAYS_NOTHING, Run
 
 _MOST = 5000  # lines kept; looking through all of them takes about a third of a millisecond
+_MOST_BYTES = 1 << 20  # of a shell's own file, from its end
 _MOST_OLDER = 2000  # lines that are read at once from the store, beyond those in memory
 
 
@@ -22,10 +22,15 @@ class PastLines:
 
     `load` reads the history store and, as older lines, the shell's own history file, in a thread: SQLite has no place
     on the way to a prompt.
+
+    Parameters
+    ----------
+    shell : str
+        Whose history file: "bash" or "zsh"; of others, none is read.
     """
 
-    def __init__(self, shell_history: Path | None = None) -> None:
-        self._shell_history = shell_history or Path.home() / ".bash_history"
+    def __init__(self, shell: str = "") -> None:
+        self._shell = shell
         # Line -> whether it has ever worked (None: nobody knows); a dict keeps the order.
         self._of_session: dict[str, bool | None] = {}  # oldest first
         self._loaded: dict[str, bool | None] = {}  # newest first
@@ -47,11 +52,6 @@ class PastLines:
     def _begin_to_read(self) -> None:
         self._thread = threading.Thread(target=self._read, name="past-lines", daemon=True)
         self._thread.start()
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether what was to be read has been read."""
-        return self._thread is not None and not self._thread.is_alive()
 
     def wait(self) -> None:
         """Wait until what was begun has been read."""
@@ -83,15 +83,11 @@ class PastLines:
 
     def __iter__(self) -> Iterator[str]:
         yield from self.of_session()
-        yield from self.older()
+        yield from [line for line in self._loaded if line not in self._of_session]
 
     def of_session(self) -> list[str]:
         """Return this session's lines, the newest first."""
         return list(reversed(self._of_session))
-
-    def older(self) -> list[str]:
-        """Return the lines that have been read and that this session has not run again, the newest first."""
-        return [line for line in self._loaded if line not in self._of_session]
 
     def runs(self) -> list[Run]:
         """Return what is known of each run, in no order; the start is 0 or less where that is not known."""
@@ -135,7 +131,7 @@ class PastLines:
         runs = self._stored()
         for run in runs:
             loaded[run.text] = _outcome(loaded.get(run.text), run.status)
-        for age, line in enumerate(reversed(read_bash_history(self._shell_history))):
+        for age, line in enumerate(reversed(_own_history(self._shell))):
             loaded.setdefault(line, None)
             if line.strip():
                 runs.append(Run(line, None, None, "", -float(age), None))
@@ -165,23 +161,17 @@ def _outcome(known: bool | None, status: int | None) -> bool | None:
     return known or False
 
 
-def read_bash_history(path: Path) -> list[str]:
-    """Return the commands of a bash history file, oldest first, at most `_MOST`; none if it cannot be read.
+def _own_history(shell: str) -> list[str]:
+    """Return the commands of the shell's own history file, oldest first, at most `_MOST`; none if it cannot be read."""
+    from typeahead.history import formats
+    from typeahead.history.importers import found_files
 
-    With time stamps (``#1700000000``) an entry may have several lines; without, each line is one.
-    """
-    try:
-        lines = path.read_bytes().decode("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return []
+    readers = {"bash": formats.read_bash, "zsh": formats.read_zsh}
     entries: list[str] = []
-    stamped, fresh = False, True
-    for line in lines:
-        if line.startswith("#") and line[1:].isdigit():
-            stamped = fresh = True
-        elif stamped and not fresh and entries:
-            entries[-1] += "\n" + line
-        else:
-            entries.append(line)
-            fresh = False
+    for path, kind in found_files():
+        if kind == shell and kind in readers:
+            with suppress(OSError), path.open("rb") as file:
+                if file.seek(max(0, path.stat().st_size - _MOST_BYTES)):
+                    file.readline()  # of which the beginning is not there
+                entries += [entry.command for entry in readers[kind](file.read())]
     return entries[-_MOST:]

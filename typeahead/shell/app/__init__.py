@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.history import DummyHistory
 
 from typeahead.config import Config
 from typeahead.shell import prompt, suggestions
@@ -24,7 +25,6 @@ from typeahead.shell.app.ghost_text import GhostText
 from typeahead.shell.app.highlight import Highlighter
 from typeahead.shell.app.keyboard import Keyboard
 from typeahead.shell.app.menu import Menu
-from typeahead.shell.app.past import PastLinesHistory
 from typeahead.shell.app.prompts import PromptText
 from typeahead.shell.app.search import Search
 from typeahead.shell.app.status import Status
@@ -66,7 +66,7 @@ class App:
         self._startup_output = b""
         self._is_welcome = settings.shell.suggest and not process.private
         self._prompts = PromptText(terminal, process, settings.shell.prompt == "own", first, shell)
-        ghost, lines = Ghost(), PastLines()
+        ghost, lines = Ghost(), PastLines(os.path.basename(process.program))
         self._suggestions = Suggestions(
             ghost,
             lines,
@@ -85,7 +85,7 @@ class App:
             output=open_output(),
             style=line_style(settings.shell.style),
             include_default_pygments_style=False,
-            history=PastLinesHistory(lines),
+            history=DummyHistory(),  # `Walking` has the past lines
             key_bindings=keys.bindings(ghost, self._suggestions, settings.keys, self._hooks),
             input_processors=[PartedEmoji(), GhostText(ghost, self._prompts.width_before)],
             prompt_continuation=self._prompts.continuation,
