@@ -235,6 +235,17 @@ def test_up_goes_through_lines_that_begin_like_the_typed_one_and_down_brings_tha
     wait_for_prompt(shell, "printf 'a^[[2Jb'")
 
 
+def test_in_vis_command_mode_k_and_j_go_the_same_way(open_shell: Open, history: History) -> None:
+    terminal = open_shell("--no-suggest", TYPEAHEAD_SHELL_EDITING="vi")
+    terminal.type("make ")
+    terminal.press("Escape", "k")
+    wait_for_prompt(terminal, "make install")
+    terminal.press("k")
+    wait_for_prompt(terminal, "make test")
+    terminal.press("j", "j")
+    wait_for_prompt(terminal, "make")
+
+
 def test_up_and_down_move_inside_a_command_of_several_rows_first(shell: Terminal) -> None:
     shell.press("Up", "Up")
     wait_until(lambda: shell.row() == "done", lambda: repr(shell.screen()))

@@ -122,6 +122,8 @@ class _Table:
             where = self._suggested if action.where == keymap.SHOWN else self._editing
             for key in keymap.VI.get(action.name, ()):
                 keys.add(key, filter=vi_navigation_mode & where)(getattr(self, action.name))
+        keys.add("k", filter=vi_navigation_mode & self._editing)(lambda event: self._hooks.older(event))
+        keys.add("j", filter=vi_navigation_mode & self._editing)(lambda event: self._hooks.newer(event))
 
     # Enter and paste
 

@@ -9,6 +9,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyPressEvent
 
+from typeahead.shell.app import vi
 from typeahead.shell.lines import PastLines
 from typeahead.shell.walk import Walk
 
@@ -69,7 +70,8 @@ class Walking:
 
     def _back(self, buffer: Buffer, steps: int = 1) -> None:
         step = self._walk.oldest if steps == _ALL else self._walk.back
-        line = step(buffer.text, buffer.cursor_position)
+        # In vi's command mode the cursor is on the last character of what has been typed.
+        line = step(buffer.text, len(buffer.text) if vi.is_at_the_end(buffer) else buffer.cursor_position)
         if line is not None:
             buffer.document = Document(line)
         elif self._reading is not None and not self._reading.done():
