@@ -18,10 +18,10 @@ from prompt_toolkit.key_binding import KeyPressEvent
 
 from typeahead import config
 from typeahead.errors import ShellError
+from typeahead.shell.process.private import OUR_SIGNALS
 from typeahead.shell.terminal import Terminal
 
 _USUAL = ("editor", "vi", "nano")  # where neither $VISUAL nor $EDITOR says something
-_IGNORED = (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)  # by us
 
 
 class Editor:
@@ -88,7 +88,7 @@ class Editor:
     def _run(self, command: list[str]) -> int:
         """Run the editor in the foreground; return its status."""
         environ = {**os.environ, "PATH": self._environ().get("PATH", os.environ.get("PATH", os.defpath))}
-        pid = os.posix_spawn(command[0], command, environ, setpgroup=0, setsigdef=_IGNORED)
+        pid = os.posix_spawn(command[0], command, environ, setpgroup=0, setsigdef=OUR_SIGNALS)
         try:
             self._terminal.give(pid)
             with suppress(ProcessLookupError):

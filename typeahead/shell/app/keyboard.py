@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
-import struct
 import sys
-import termios
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +18,7 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
+from typeahead.shell.process.private import unread
 from typeahead.shell.terminal import Terminal
 
 _FASTEST = 12  # keys that nobody presses between two looks at the keyboard
@@ -116,7 +114,7 @@ class _Reader(PosixStdinReader):
 
     def _waiting(self) -> int:
         try:
-            return int(struct.unpack("i", fcntl.ioctl(self.stdin_fd, termios.FIONREAD, b"\0" * 4))[0])
+            return unread(self.stdin_fd)
         except OSError:
             return 0
 

@@ -59,7 +59,7 @@ from typeahead import config
 from typeahead.shell import syntax
 from typeahead.shell.names import Names
 from typeahead.shell.process.completing import Completing
-from typeahead.shell.process.private import die_with, make_private, unread
+from typeahead.shell.process.private import OUR_SIGNALS, die_with, make_private, unread
 from typeahead.shell.process.records import Prompts, Report, Told
 from typeahead.shell.terminal import Terminal
 
@@ -157,7 +157,8 @@ class Process:
         raise NotImplementedError
 
     def _environment(self) -> dict[str, str]:
-        raise NotImplementedError
+        environment = dict(os.environ, __TA_DIR=str(self._folder), __TA_TTY=self.terminal.path)
+        return environment | {"__TA_PRIVATE": "1"} if self.private else environment
 
     def _open_input(self) -> int:
         """Return what is to be the shell's standard input; called in its process."""
@@ -165,7 +166,7 @@ class Process:
 
     def _leave_now(self, line: str) -> str:
         """Return ``line``, which asks to leave for the second time, so that stopped jobs no longer hold it back."""
-        return line
+        return f"builtin jobs &>/dev/null; {line}"
 
     # What the shell has told
 
@@ -204,15 +205,8 @@ class Process:
         if self.pid == 0:
             try:
                 die_with(parent)
-                for ignored in (
-                    signal.SIGTTOU,
-                    signal.SIGTTIN,
-                    signal.SIGTSTP,
-                    signal.SIGINT,
-                    signal.SIGPIPE,
-                    signal.SIGXFSZ,
-                ):
-                    signal.signal(ignored, signal.SIG_DFL)
+                for number in OUR_SIGNALS:
+                    signal.signal(number, signal.SIG_DFL)
                 os.dup2(self._open_input(), 0)
                 os.closerange(3, 256)
                 # Not a process group of its own: an interactive shell makes one and takes the terminal itself.

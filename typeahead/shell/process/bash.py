@@ -22,17 +22,12 @@ class Bash(Process):
         return ["bash", "--rcfile", str(Path(__file__).with_name("rc.bash")), "-i"]
 
     def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ, __TA_DIR=str(self._folder), __TA_TTY=self.terminal.path, INPUTRC="/dev/null")
-        if self.private:
-            environment["__TA_PRIVATE"] = "1"
+        environment = super()._environment() | {"INPUTRC": "/dev/null"}
         if "INPUTRC" in os.environ:
             environment["__TA_INPUTRC"] = os.environ["INPUTRC"]
         if _wants_vi():
             environment["__TA_VI"] = "1"
         return environment
-
-    def _leave_now(self, line: str) -> str:
-        return f"builtin jobs &>/dev/null; {line}"
 
 
 def _wants_vi() -> bool:

@@ -1,4 +1,4 @@
-"""The private terminal of the shell underneath, and its tie to us."""
+"""The private terminal of the shell underneath, and what a program that we start has from us."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import struct
 import sys
 import termios
 import tty
+
+# Ignored or caught by this process; the programs that it starts have them as everywhere else.
+OUR_SIGNALS = (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def make_private(slave: int) -> None:
@@ -31,6 +34,6 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def unread(slave: int) -> int:
-    """Return how many bytes wait on a terminal for whoever reads it."""
-    return int(struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, b"\0" * 4))[0])
+def unread(fd: int) -> int:
+    """Return how many bytes wait in a terminal or FIFO for whoever reads it."""
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
