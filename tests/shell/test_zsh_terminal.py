@@ -146,6 +146,19 @@ def test_the_users_own_prompts_stand_on_both_sides(open_zsh_terminal: Callable[.
     assert terminal.row().endswith("right")
 
 
+def test_a_right_prompt_stands_beside_the_line_and_not_beside_what_is_above(
+    open_zsh_terminal: Callable[..., Terminal],
+) -> None:
+    beside = ">" + " " * 74 + "right"
+    terminal = open_zsh_terminal(
+        "--no-suggest",
+        zshrc="PROMPT=$'above\\n> ' RPROMPT='right'\n",
+        prompt=beside,
+        TYPEAHEAD_SHELL_PROMPT="own",
+    )
+    assert [row for row in terminal.screen() if row] == ["above", beside]
+
+
 @pytest.fixture
 def daemon(isolated_home: Path) -> Iterator[TableDaemon]:
     served = TableDaemon(config.socket_path(), {"git com": "git commit"})

@@ -78,7 +78,7 @@ class App:
         self._editing = settings.shell.editing
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
         self._hooks = keys.Hooks(self._is_complete, lambda: lines, edit=Editor(terminal, self._environ))
-        status = Status(settings, ghost, self._suggestions, self._prompts.right)
+        status = Status(settings, ghost, self._suggestions, self._prompts.right, self._prompts.rows_above)
         self._editor = PromptSession[str](
             self._prompts.left,
             input=self._keyboard,
@@ -264,10 +264,9 @@ class App:
             self._editor.app.exit(result="")
 
     def _explain_death(self) -> None:
-        status = self._process.exit_status
-        if status is not None and status > 128 and not self._process.asked_to_leave:
+        if self._process.killed_by:
             name = os.path.basename(self._process.program)
-            self._terminal.write(f"typeahead: {name} was ended by signal {status - 128}\r\n")
+            self._terminal.write(f"typeahead: {name} was ended by signal {self._process.killed_by}\r\n")
 
 
 def _withheld(kinds: list[str]) -> str:

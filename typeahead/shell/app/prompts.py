@@ -72,6 +72,10 @@ class PromptText:
         prompts = self._process.prompts
         return self._parse(own_prompt.split(prompts.right)[0]) if self._own and prompts and prompts.right else []
 
+    def rows_above(self) -> int:
+        """Return how many rows of the prompt stand above the line."""
+        return self._left().count("\n")
+
     def continuation(self, _width: int, _line_number: int, wrapped: int) -> StyleAndTextTuples:
         """Return what stands before each further line of a command that has several."""
         prompts = self._process.prompts

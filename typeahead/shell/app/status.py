@@ -8,7 +8,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.filters import is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_width
-from prompt_toolkit.layout.containers import ConditionalContainer, HSplit, Window
+from prompt_toolkit.layout import Layout, walk
+from prompt_toolkit.layout.containers import ConditionalContainer, Float, FloatContainer, HSplit, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 
 from typeahead.config import Config
@@ -37,18 +38,28 @@ class Status:
         What is told of.
     right
         Returns the user's own prompt at the right edge; the hint stands before it.
+    rows_above
+        Returns how many rows of the prompt stand above the line.
     """
 
     def __init__(
-        self, settings: Config, ghost: Ghost, suggestions: Suggestions, right: Callable[[], StyleAndTextTuples]
+        self,
+        settings: Config,
+        ghost: Ghost,
+        suggestions: Suggestions,
+        right: Callable[[], StyleAndTextTuples],
+        rows_above: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._ghost = ghost
         self._suggestions = suggestions
         self._right = right
+        self._rows_above = rows_above
+        self._place: Float | None = None  # of what stands at the right edge
 
     def attach(self, editor: PromptSession[str]) -> None:
-        """Put the status line below the prompt, if it is wanted."""
+        """Put the status line below the prompt, if it is wanted, and take hold of what stands at the right edge."""
+        self._place = _right_prompt(editor.layout)
         if self._settings.shell.status:
             row = Window(FormattedTextControl(self._status), height=1, dont_extend_height=True, style="class:status")
             self._suggestions.on_state = editor.app.invalidate
@@ -57,6 +68,8 @@ class Status:
     def right(self) -> StyleAndTextTuples:
         """Return what stands at the right edge; the editor leaves it out where the line needs the room."""
         own = self._right()
+        if self._place is not None:
+            self._place.top = self._rows_above()  # beside the line, as in zsh, not beside what stands above it
         if not (self._ghost.hint and keys.is_shown(self._ghost)):
             return own
         hint = source_text(self._ghost.source, self._suggestions.confidence)
@@ -92,6 +105,16 @@ class Status:
         """Return how the first key of an action is called, with text around it; empty where it has none."""
         sequences = keymap.parse(getattr(self._settings.keys, action))
         return f"{before}{keymap.spoken(sequences[0])}{after}" if sequences else ""
+
+
+def _right_prompt(layout: Layout) -> Float | None:
+    """Return the place of the right prompt in an editor's layout: the one in the upper right corner."""
+    for container in walk(layout.container):
+        if isinstance(container, FloatContainer):
+            for place in container.floats:
+                if (place.right, place.top) == (0, 0):
+                    return place
+    return None
 
 
 def source_text(source: str, confidence: float | None) -> str:
