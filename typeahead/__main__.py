@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; Ctrl-C that comes before it can say what that means ends it without a word."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> None:
     bare = sys.argv[1:] in ([], ["shell"], ["shell", "--private"])
     if bare and "_TYPEAHEAD_COMPLETE" not in os.environ:  # with it, a shell asks what could follow
         _open_shell(private="--private" in sys.argv)

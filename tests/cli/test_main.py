@@ -218,6 +218,21 @@ def test_ctrl_c_exits_130_without_a_traceback() -> None:
     assert 128 + signal.SIGINT == cli.EXIT_INTERRUPTED
 
 
+def test_ctrl_c_while_the_program_is_loading_exits_130_without_a_word() -> None:
+    script = """
+import signal, sys
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "typeahead.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Slow())
+from typeahead.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "keys"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_reader_that_went_away_is_no_error_message() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -317,6 +317,18 @@ def test_modes_that_a_program_has_left_behind_are_set_right(shell: Terminal) -> 
     shell.press("C-c")
 
 
+def test_a_title_without_an_end_does_not_swallow_the_prompt(shell: Terminal) -> None:
+    shell.run("printf '\\033]2;half a title'")
+    wait_for_prompt(shell)
+    works(shell)
+
+
+def test_a_shell_that_leaves_as_an_interrupted_one_was_not_killed(shell: Terminal) -> None:
+    shell.run("(exit 7); trap 'exit 130' EXIT; eval exit")
+    assert shell.exit_status() == 130
+    assert "signal" not in "\n".join(shell.screen())
+
+
 class Sshd:
     """An ssh server on the loopback interface for this user, with keys of its own."""
 

@@ -129,11 +129,14 @@ def test_control_characters_are_shown_by_name(character: str, wanted: str) -> No
 
 
 def test_facts_tell_where_how_and_when_as_far_as_they_fit() -> None:
-    match = Match("make", 2, "/srv/www", 1000.0, 75.0, 3)
-    told = "".join(text for _, text in facts(match, 1000.0 + 7200, Looks(80, False)))
+    match = Match("make", 2, "/srv/www", 1.7e9, 75.0, 3)
+    told = "".join(text for _, text in facts(match, 1.7e9 + 7200, Looks(80, False)))
     assert told == "/srv/www | failed: 2 | 2h ago | took 1m 15s | 3 runs"
-    assert columns_of(facts(match, 8200.0, Looks(20, False))) <= 20
-    assert facts(Match("make", None, None, -1.0, None, 1), 0.0, Looks(80, True)) == []
+    assert columns_of(facts(match, 1.7e9 + 7200, Looks(20, False))) <= 20
+
+
+def test_of_a_line_from_a_file_without_times_no_age_is_told() -> None:
+    assert facts(Match("make", None, None, 17.0, None, 1), 1.7e9, Looks(80, True)) == []
 
 
 @pytest.mark.parametrize(("seconds", "wanted"), [(-3, "0s"), (59, "59s"), (60, "1m"), (90000, "1d"), (4e7, "1y")])

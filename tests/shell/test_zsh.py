@@ -301,6 +301,7 @@ def test_history_expansion_is_shown_and_told(zsh: Driven, tmp_path: Path) -> Non
     zsh.run("echo one")
     assert zsh.output("echo two !!") == "echo two echo one\ntwo echo one\n"
     assert zsh.line() == "echo two echo one"
+    assert zsh.output("echo !$ !echo:2") == "echo one echo\none echo\n"
     zsh.run("(exit 5)")
     assert "event not found" in zsh.output("echo !nothing")
     assert zsh.output("echo $?") == "5\n"

@@ -14,6 +14,7 @@ Fragments = list[tuple[str, str]]  # style and text, as prompt_toolkit has it
 FOUND = "bold underline"  # letters that the query was found at
 FAILED = "ansired"
 _BEFORE = 4  # columns shown before the first letter found, where the beginning of a line does not fit
+_NO_TIME_S = 1e8  # starts before 1973 are places in an imported file that told no times
 _UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -101,7 +102,7 @@ def facts(match: Match, now: float, looks: Looks) -> Fragments:
         found.append(("", "interrupted" if match.status == SAYS_NOTHING[0] else "stopped"))
     elif match.status is not None:
         found.append((FAILED, f"failed: {match.status}") if match.status else ("", "worked"))
-    if match.started > 0:
+    if match.started >= _NO_TIME_S:
         found.append(("", f"{age(now - match.started)} ago"))
     if match.duration_s is not None and match.duration_s >= 0.05:
         found.append(("", f"took {duration(match.duration_s)}"))

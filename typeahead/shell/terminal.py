@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 _IFLAG, _LFLAG, _CC = 0, 3, 6  # places in termios' list
 
-# What a command may have left on and a prompt cannot do with: colours, line-drawing characters, insert mode, no
-# wrapping, application keys; a hidden cursor; reports of the mouse and of focus.
-_USABLE = "\x1b[0m\x1b(B\x0f\x1b[4l\x1b[?7h\x1b[?1l\x1b>\x1b[?25h" + "".join(
+# What a command may have left on and a prompt cannot do with: a string (a title) without its end, which would swallow
+# all that follows; colours, line-drawing characters, insert mode, no wrapping, application keys; a hidden cursor;
+# reports of the mouse and of focus.
+_USABLE = "\x1b\\\x1b[0m\x1b(B\x0f\x1b[4l\x1b[?7h\x1b[?1l\x1b>\x1b[?25h" + "".join(
     f"\x1b[?{mode}l" for mode in (1000, 1002, 1003, 1004, 1005, 1006, 1015)
 )
 # What one that has crashed may have left besides: output held back, another keyboard protocol, a scrolling region (of

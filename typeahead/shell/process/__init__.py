@@ -116,6 +116,8 @@ class Process:
         Asks the shell, once it is ready, what may stand at the cursor.
     exit_status : int or None
         Once the shell has ended: its status, 128 + n if signal n killed it.
+    killed_by : int
+        That signal, or 0.
     """
 
     keys: Keys
@@ -131,6 +133,7 @@ class Process:
         self.line = ""
         self.history_rules: dict[str, str] = {}
         self.exit_status: int | None = None
+        self.killed_by = 0
         self.pid = 0
         self.pidfd = -1
         self._folder = Path(tempfile.mkdtemp(prefix=f"shell-{os.getpid()}-", dir=config.runtime_dir()))
@@ -263,11 +266,6 @@ class Process:
                 output += data
         return output
 
-    @property
-    def asked_to_leave(self) -> bool:
-        """Whether the last line was an ``exit``."""
-        return self._leaving
-
     def poll(self) -> int | None:
         """Return the shell's exit status if it has ended, and keep it in `exit_status`."""
         if self.exit_status is None:
@@ -275,6 +273,7 @@ class Process:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
                 if pid:
                     code = os.waitstatus_to_exitcode(status)
+                    self.killed_by = max(0, -code)
                     self.exit_status = code if code >= 0 else 128 - code
         return self.exit_status
 

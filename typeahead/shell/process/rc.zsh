@@ -234,7 +234,7 @@ __ta_remember() {
     [[ $__ta_unspaced || $__ta_text != ' '* ]] || veto=1
     [[ ! -o hist_ignore_dups || $__ta_text != "${history[$((HISTCMD - 1))]-}" ]] || veto=1
     [[ ! -o hist_no_store || ($__ta_text != history* && $__ta_text != fc\ -l*) ]] || veto=1
-    [[ $veto ]] || builtin print -rs -- "$__ta_text"
+    [[ $veto ]] || builtin print -rS -- "$__ta_text" # in words, for !$
     [[ ${HISTFILE-} == "$file" ]] || builtin fc -P # a hook has called fc -p, which holds for one line
 }
 
