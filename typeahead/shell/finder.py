@@ -6,7 +6,6 @@ text of a line is matched here (`typeahead.shell.search`), then the model's thre
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from typing import Any
 
 from typeahead.errors import TypeaheadError
 from typeahead.history import Event, History
+from typeahead.shell.background import Background
 from typeahead.shell.protocol import MAX_LINE_BYTES, Message, encode
 from typeahead.shell.runs import Match, Run, Runs, Scope
 from typeahead.shell.worker import log_error
@@ -101,7 +101,7 @@ def _ranked(matches: Sequence[tuple[Match, int]], log_probs: Sequence[float]) ->
     return [matches[place][0] for place in order] + [match for match, _ in matches[len(points) :]]
 
 
-class Finder:
+class Finder(Background[Findings]):
     """The searching thread.
 
     Parameters
@@ -113,49 +113,26 @@ class Finder:
     """
 
     def __init__(self, path: Path, wake: Callable[[], object]) -> None:
+        super().__init__("finder", wake)
         self._path = path
-        self._wake = wake
         self._searches: deque[Search] = deque()
-        self._findings: deque[Findings] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
         self._runs = Runs()  # the thread's own, as is what follows
         self._identity: tuple[int, int] | None = None  # of the file that they are from
         self._generation = -1
         self._last_id = 0
         self._complete = False
         self._older: list[Event] = []  # read so far of all that is to be read
-        self._thread = threading.Thread(target=self._run, name="finder", daemon=True)
-
-    def start(self) -> None:
-        """Begin; nothing is read before the first search."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Ask the thread to end and wait for that; return whether it has."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def ask(self, search: Search) -> None:
         """Ask for lines; what this session has asked for before and is not begun is handed back undone."""
         with self._changed:
             for older in [one for one in self._searches if one.session == search.session]:
                 self._searches.remove(older)
-                self._findings.append(Findings(older, None))
+                self._results.append(Findings(older, None))
             self._searches.append(search)
             self._changed.notify()
-        if self._findings:
+        if self._results:
             self._wake()
-
-    def collect(self) -> list[Findings]:
-        """Return what was found since the last call."""
-        found = []
-        while self._findings:
-            found.append(self._findings.popleft())
-        return found
 
     # In the thread
 
@@ -164,10 +141,10 @@ class Finder:
             try:
                 self._refresh()
                 found = self._runs.find(search.text, search.scope, search.limit)
-                self._findings.append(Findings(search, found, self._complete))
+                self._results.append(Findings(search, found, self._complete))
             except Exception as error:
                 self._fail(error)
-                self._findings.append(Findings(search, None))
+                self._results.append(Findings(search, None))
             self._wake()
             if not self._complete:
                 try:

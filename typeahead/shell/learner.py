@@ -7,7 +7,6 @@ the middle of the store would keep its bytes in the file, and here there is none
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from typeahead.errors import TypeaheadError
 from typeahead.history import History, HistoryBusyError
+from typeahead.shell.background import Background
 from typeahead.shell.protocol import Message
 from typeahead.shell.worker import log_error
 
@@ -50,7 +50,7 @@ class Forgotten:
     commands: tuple[str, ...] = ()  # of each removed line
 
 
-class Learner:
+class Learner(Background[Forgotten]):
     """The learning thread.
 
     Parameters
@@ -65,27 +65,11 @@ class Learner:
         self.learnt = 0  # events, since the start
         self.learning = False  # at this moment
         self.problem: str | None = None  # why it does not learn, in one line
+        super().__init__("learner", wake)
         self._path = path
-        self._wake = wake
         self._user: Learns | None = None
         self._behind = False  # the store may hold something new
         self._to_forget: deque[Forgetting] = deque()
-        self._forgotten: deque[Forgotten] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
-
-    def start(self) -> None:
-        """Begin; before `teach` there is nothing to learn, but one can forget."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Ask the thread to end and wait for that; return whether it has."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def teach(self, user: Learns | None) -> None:
         """Name what shall learn from now on; from any thread.
@@ -111,13 +95,6 @@ class Learner:
             self._to_forget.append(request)
             self._changed.notify()
 
-    def collect(self) -> list[Forgotten]:
-        """Return what has been forgotten since the last call."""
-        outcomes = []
-        while self._forgotten:
-            outcomes.append(self._forgotten.popleft())
-        return outcomes
-
     # In the thread
 
     def _run(self) -> None:
@@ -135,7 +112,7 @@ class Learner:
                 if request is None:
                     self._behind = False
             if request is not None:
-                self._forgotten.append(self._forget(request, user))
+                self._results.append(self._forget(request, user))
                 self.catch_up()
                 self._wake()
             elif user is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 import traceback
 from collections import deque
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from typeahead.errors import TypeaheadError
 from typeahead.history import History
+from typeahead.shell.background import Background
 from typeahead.shell.protocol import Message
 
 _MAX_ORDERS = 4096  # waiting while the model loads; beyond, the oldest lines are not learned from
@@ -122,7 +122,7 @@ class Answer:
     log_probs: Sequence[float] | None = None  # where lines were to be weighed and that could be done
 
 
-class Worker:
+class Worker(Background[Answer]):
     """The model's thread.
 
     Parameters
@@ -139,30 +139,13 @@ class Worker:
         self.state = "loading"  # then "warm" or "failed"
         self.problem: str | None = None  # why it failed, in one line
         self.load_s: float | None = None
+        super().__init__("model", wake)
         self._load = load
-        self._wake = wake
         self._on_load = on_load
         self._suggesters: dict[str, Suggester] = {}  # the thread's own, as is the next
         self._surroundings: dict[str, Surroundings] = {}
         self._orders: deque[Callable[[], None] | Question] = deque()
-        self._answers: deque[Answer] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
         self._model: Model | None = None
-        # A daemon thread: leaving must not wait for a compiler.
-        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
-
-    def start(self) -> None:
-        """Begin to load."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Ask the thread to end and wait for that; return whether it has."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def reload(self, lines: Mapping[str, Sequence[Message]]) -> None:
         """Load the model once more; sessions go on in it from their ``lines``."""
@@ -223,18 +206,11 @@ class Worker:
             for order in list(self._orders):
                 if isinstance(order, Question) and kind(order) == kind(question):
                     self._orders.remove(order)
-                    self._answers.append(Answer(order, None))
+                    self._results.append(Answer(order, None))
             self._orders.append(question)
             self._changed.notify()
-        if self._answers:
+        if self._results:
             self._wake()
-
-    def collect(self) -> list[Answer]:
-        """Return the answers since the last call."""
-        answers = []
-        while self._answers:
-            answers.append(self._answers.popleft())
-        return answers
 
     def _give(self, order: Callable[[], None], always: bool = False) -> None:
         """Give an order; ``always``: one to be followed without a model, too."""
@@ -247,7 +223,7 @@ class Worker:
             if len(self._orders) >= _MAX_ORDERS:
                 oldest = self._orders.popleft()
                 if isinstance(oldest, Question):
-                    self._answers.append(Answer(oldest, None))
+                    self._results.append(Answer(oldest, None))
             self._orders.append(order if always else when_warm)
             self._changed.notify()
 
@@ -257,7 +233,7 @@ class Worker:
         self._begin()
         while (order := self._next()) is not None:
             if isinstance(order, Question):
-                self._answers.append(self._answer(order))
+                self._results.append(self._answer(order))
                 self._wake()
                 continue
             try:
