@@ -12,10 +12,9 @@ import math
 import os
 import socket
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from typeahead import __version__, secrets
@@ -39,24 +38,17 @@ from typeahead.shell.protocol import (
     text_field,
 )
 from typeahead.shell.runs import Scope
+from typeahead.shell.sessions import Sessions, stored_name
 from typeahead.shell.store import BUSY_RETRY_S, Store
 from typeahead.shell.worker import Answer, Load, Question, Worker, log_error, row_of
 
-MAX_SESSIONS = 64  # kept, the least recently used of those nobody is connected to go first
 MAX_SUGGESTIONS = 50
-_MAX_SESSION_NAME = 200
 _MAX_ID = 100
 _CHECK_S = 5.0  # between looks at idleness, at the socket's file and at weights that could not be loaded
 _CONTEXT_LINES = 200  # of a session, from which it goes on in another model
 _NUM_LATENCIES = 1000  # newest, for "stats"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Session:
-    last_record: int = 0  # id of the newest line the suggester knows of
-    connections: int = 0
 
 
 class Server:
@@ -90,7 +82,6 @@ class Server:
         self._idle_s = idle_s
         self._about = about
         self._began = self._last_active = time.monotonic()
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._forgettings: deque[Forgetting] = deque()  # that wait for records before them to be stored
         self._num_questions = 0
         self._latencies_ms: deque[float] = deque(maxlen=_NUM_LATENCIES)
@@ -108,10 +99,11 @@ class Server:
             "stats": self._stats,
             "stop": self._stop,
         }
-        self._connections = Connections(listener, self._handle, lambda connection: self._bind(connection, ""))
+        self._connections = Connections(listener, self._handle, lambda connection: self._sessions.bind(connection, ""))
         self._learner = Learner(store.path, self.wake)
         self._finder = Finder(store.path, self.wake)
         self._worker = Worker(load, self.wake, self._learner.teach)
+        self._sessions = Sessions(self._worker.close)
         self._told = self._worker.state
 
     @property
@@ -175,7 +167,7 @@ class Server:
 
     def _context(self) -> dict[str, list[Message]]:
         """Return the lines of each session that are in the store, oldest first."""
-        return {name: self._store.of_session(name, _CONTEXT_LINES) for name in self._sessions if name[0] != "\0"}
+        return {name: self._store.of_session(name, _CONTEXT_LINES) for name in self._sessions.named()}
 
     def _handle(self, connection: Connection, line: bytes) -> None:
         message: Message = {}
@@ -197,37 +189,6 @@ class Server:
         if reply is not None:
             self._connections.send(connection, {"op": message.get("op"), "id": message.get("id"), **reply})
 
-    # Sessions
-
-    def _session(self, connection: Connection, message: Message) -> str:
-        """Return the name of the session a request speaks of, made known if it is new."""
-        name = text_field(message, "session", _MAX_SESSION_NAME, default=connection.session) or f"\0{id(connection)}"
-        if not connection.session:
-            self._bind(connection, name)
-        self._sessions.setdefault(name, _Session())
-        self._sessions.move_to_end(name)
-        if len(self._sessions) > MAX_SESSIONS:
-            unused = (other for other, session in self._sessions.items() if not session.connections and other != name)
-            oldest = next(unused, None)
-            if oldest is not None:
-                self._drop(oldest)
-        return name
-
-    def _bind(self, connection: Connection, name: str) -> None:
-        """Make ``name`` the connection's own session; "" for none."""
-        left = self._sessions.get(connection.session)
-        if left is not None:
-            left.connections -= 1
-            if connection.session.startswith("\0"):  # nobody can come back to it
-                self._drop(connection.session)
-        connection.session = name
-        if name:
-            self._sessions.setdefault(name, _Session()).connections += 1
-
-    def _drop(self, name: str) -> None:
-        del self._sessions[name]
-        self._worker.close(name)
-
     # Operations: each returns its reply, or None when that comes later
 
     def _hello(self, connection: Connection, message: Message) -> Message:
@@ -238,9 +199,9 @@ class Server:
         earlier = [_without_secrets(line)[0] for line in map(line_fields, lines) if not is_private(line["command"])]
         names, environ = surroundings_fields(message)
         known = message.get("session") in self._sessions
-        name = self._session(connection, message)
+        name = self._sessions.name(connection, message)
         if connection.session != name:
-            self._bind(connection, name)
+            self._sessions.bind(connection, name)
         if not known:
             self._sessions[name].last_record = last_record
             # Who speaks plainly does not tell them; they are in the store.
@@ -254,7 +215,7 @@ class Server:
 
     def _names(self, connection: Connection, message: Message) -> Message:
         names, environ = surroundings_fields(message)
-        self._worker.surround(self._session(connection, message), names, environ)
+        self._worker.surround(self._sessions.name(connection, message), names, environ)
         return {"names": len(names or ())}
 
     def _suggest(self, connection: Connection, message: Message) -> Message | None:
@@ -269,18 +230,18 @@ class Server:
         n = message.get("n", default_n)
         if type(n) is not int or not 1 <= n <= MAX_SUGGESTIONS:
             raise MalformedError(f"n must be a whole number from 1 to {MAX_SUGGESTIONS}")
-        name = self._session(connection, message)
+        name = self._sessions.name(connection, message)
         return Question((connection, message.get("id")), message.get("id"), name, prefix, cwd, n, why)
 
     def _search(self, connection: Connection, message: Message) -> None:
         fields = search_fields(message)
-        name, scope, cwd = self._session(connection, message), fields["scope"], fields["cwd"]
+        name, scope, cwd = self._sessions.name(connection, message), fields["scope"], fields["cwd"]
         chosen = Scope(cwd if scope == "directory" else None, name if scope == "session" else None, fields["failed"])
         self._finder.ask(Search((connection, message.get("id")), name, fields["text"], cwd, chosen, fields["limit"]))
 
     def _rank(self, connection: Connection, message: Message) -> None:
         lines, cwd = rank_fields(message)
-        name, asked = self._session(connection, message), Ranking((connection, message.get("id")))
+        name, asked = self._sessions.name(connection, message), Ranking((connection, message.get("id")))
         self._worker.ask(Question(asked, None, name, "", cwd, 1, weigh=lines, ended=False))
 
     def _ask(self, question: Question, wait: bool) -> Message | None:
@@ -301,7 +262,7 @@ class Server:
 
     def _record(self, connection: Connection, message: Message) -> Message | None:
         line, kinds = _without_secrets(line_fields(message))
-        name = self._session(connection, message)
+        name = self._sessions.name(connection, message)
         session = self._sessions[name]
         record_id = message.get("id")
         private = is_private(line["command"])
@@ -320,12 +281,12 @@ class Server:
             if problem is None:
                 self._learner.catch_up()
 
-        self._store.add("" if name.startswith("\0") else name, line, done)
+        self._store.add(stored_name(name), line, done)
         return None
 
     def _forget(self, connection: Connection, message: Message) -> None:
         criteria = forget_fields(message)
-        self._session(connection, message)
+        self._sessions.name(connection, message)
         self._forgettings.append(Forgetting((connection, message.get("id")), criteria))
 
     def _status(self, connection: Connection, message: Message) -> Message:
