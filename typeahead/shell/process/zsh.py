@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import termios
 from pathlib import Path
 
 from typeahead.shell.process import Keys, Outcome, Process
+from typeahead.shell.process.private import unread
 from typeahead.shell.terminal import Terminal
 
 _STEP = b" __ta_line\n"  # all that zsh reads: see rc.zsh
@@ -41,29 +40,20 @@ class Zsh(Process):
 
     def _refill(self) -> None:
         """See that there are lines to read for zsh."""
-        waiting = struct.unpack("i", fcntl.ioctl(self._steps, termios.FIONREAD, b"\0" * 4))[0]
-        os.write(self._steps, _STEP * (_STEPS - waiting // len(_STEP)))
+        os.write(self._steps, _STEP * (_STEPS - unread(self._steps) // len(_STEP)))
 
     def _arguments(self) -> list[str]:
         return ["zsh", "-i"]
 
     def _environment(self) -> dict[str, str]:
-        environment = dict(
-            os.environ,
-            ZDOTDIR=str(self._folder),
-            __TA_DIR=str(self._folder),
-            __TA_TTY=self.terminal.path,
-            __TA_KEYS=os.ttyname(self._slave),
-            __TA_RC=str(Path(__file__).with_name("rc.zsh")),
-        )
-        if self.private:
-            environment["__TA_PRIVATE"] = "1"
+        environment = super()._environment() | {
+            "ZDOTDIR": str(self._folder),
+            "__TA_KEYS": os.ttyname(self._slave),
+            "__TA_RC": str(Path(__file__).with_name("rc.zsh")),
+        }
         if "ZDOTDIR" in os.environ:
             environment["__TA_ZDOTDIR"] = os.environ["ZDOTDIR"]
         return environment
-
-    def _leave_now(self, line: str) -> str:
-        return f"builtin jobs &>/dev/null; {line}"
 
     def _open_input(self) -> int:
         return os.open(self._folder / "input", os.O_RDWR)
