@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 # A room may import itself and rooms on lower floors; rooms of one floor never import one another.
 FLOORS = [
-    {"errors", "files", "lexer"},
+    {"errors", "files", "lexer", "statuses"},
     {"secrets"},
     {"config", "rnn", "history"},
     {"text", "voice", "sensor"},
@@ -62,6 +62,7 @@ LIGHT = [
     "errors",
     "files",
     "lexer",
+    "statuses",
     "secrets.*",
     "config",
     "history.*",

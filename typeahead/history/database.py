@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from typeahead.errors import HistoryError
+from typeahead.statuses import INTERRUPTED, STOPPED
 
 APPLICATION_ID = 0x74797068  # "typh"; tells this file from any other SQLite file
 SCHEMA_VERSION = 2  # PRAGMA user_version
 # Prefix lengths, in bytes, for which the newest lines are kept in order: what lies between is filtered.
 HEADS = (1, 2, 4, 8, 16)
 
-# What a status says, in SQL: 0 and unknown count as having worked, 130 (Ctrl-C) and 148 (Ctrl-Z) say nothing.
+# What a status says, in SQL: 0 and unknown count as having worked; see `typeahead.statuses`.
 WORKED = "(status IS NULL OR status = 0)"
-FAILED = "(status IS NOT NULL AND status NOT IN (0, 130, 148))"
+FAILED = f"(status IS NOT NULL AND status NOT IN (0, {INTERRUPTED}, {STOPPED}))"
 
 # Each distinct text once, with what its runs have come to: most of a history is repetition, and a look-up wants texts.
 # UNIQUE makes storing again harmless: a client that has had no confirmation simply sends the record once more.

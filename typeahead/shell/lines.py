@@ -10,7 +10,8 @@ from itertools import islice
 
 from typeahead import config
 from typeahead.errors import TypeaheadError
-from typeahead.shell.runs import SAYS_NOTHING, Run
+from typeahead.shell.runs import Run
+from typeahead.statuses import has_failed
 
 _MOST = 5000  # lines kept; looking through all of them takes about a third of a millisecond
 _MOST_BYTES = 1 << 20  # of a shell's own file, from its end
@@ -154,11 +155,8 @@ class PastLines:
 
 def _outcome(known: bool | None, status: int | None) -> bool | None:
     """Return whether a line has ever worked, from what was known and the status of one more run."""
-    if status == 0:
-        return True
-    if status is None or status in SAYS_NOTHING:
-        return known
-    return known or False
+    failed = has_failed(status)
+    return known if failed is None else not failed or bool(known)
 
 
 def _own_history(shell: str) -> list[str]:

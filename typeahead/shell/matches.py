@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from typeahead.shell.prompt import shorten, width
 from typeahead.shell.protocol import is_safe
-from typeahead.shell.runs import SAYS_NOTHING, Match
+from typeahead.shell.runs import Match
+from typeahead.statuses import INTERRUPTED, STOPPED
 
 Fragments = list[tuple[str, str]]  # style and text, as prompt_toolkit has it
 
@@ -98,8 +99,8 @@ def preview(text: str, places: Set[int], num_rows: int, looks: Looks) -> list[Fr
 def facts(match: Match, now: float, looks: Looks) -> Fragments:
     """Return where a line was run last, how it ended, how long ago, for how long and how often, as far as that fits."""
     found: Fragments = []
-    if match.status in SAYS_NOTHING:
-        found.append(("", "interrupted" if match.status == SAYS_NOTHING[0] else "stopped"))
+    if match.status in (INTERRUPTED, STOPPED):
+        found.append(("", "interrupted" if match.status == INTERRUPTED else "stopped"))
     elif match.status is not None:
         found.append((FAILED, f"failed: {match.status}") if match.status else ("", "worked"))
     if match.started >= _NO_TIME_S:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from typeahead.shell.search import Found, Index
+from typeahead.statuses import has_failed
 
 MAX_LINES = 100_000  # distinct ones, the newest, in which is searched
 _MOST_SCOPES = 4  # made ready for search at a time
-SAYS_NOTHING = (130, 148)  # statuses of a command that the user has interrupted or stopped
 
 
 class Run(NamedTuple):
@@ -28,7 +28,7 @@ class Run(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether it failed; an unknown status is no failure, nor is Ctrl-C or Ctrl-Z."""
-        return self.status not in (None, 0, *SAYS_NOTHING)
+        return bool(has_failed(self.status))
 
 
 class Scope(NamedTuple):

@@ -25,6 +25,7 @@ from typeahead.rnn import checkpoint
 from typeahead.rnn.backpropagation import Gradients
 from typeahead.rnn.network import Network
 from typeahead.rnn.optim import AdamW
+from typeahead.statuses import has_failed
 from typeahead.text.language_model import MAX_LINE_BYTES, NEWLINE, Context, LanguageModel
 from typeahead.text.occasion import NUM_PAST, Occasion, mixer
 from typeahead.text.recall import Recall
@@ -40,8 +41,6 @@ _GUARD_LANES = 2  # that an update is judged by: general lines, and older ones o
 _MAX_WORSE = 0.05  # nats a byte by which lines left out may be predicted worse before an update is undone
 _MAX_RECENT = 2000  # lines that replay is drawn from
 _MAX_SESSIONS = 64  # whose last lines are known
-
-_STOPPED = (130, 148)  # exit statuses of a command that was ended by Ctrl-C, stopped by Ctrl-Z
 
 # What the general lane and the guard read: common lines of no one in particular.
 _GENERAL = b"""
@@ -342,11 +341,6 @@ class _Learnt:
         if len(self._pasts) > _MAX_SESSIONS:
             self._pasts.popitem(last=False)
         return past
-
-
-def has_failed(exit_status: int | None) -> bool | None:
-    """Return whether a command failed; ``None`` where its status does not tell."""
-    return None if exit_status is None or exit_status in _STOPPED else exit_status != 0
 
 
 class _Trainer:

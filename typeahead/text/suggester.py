@@ -20,7 +20,8 @@ from typeahead import config, secrets
 from typeahead.errors import ConfigError, HistoryError
 from typeahead.history import Event
 from typeahead.rnn.mixing import ContextMixer
-from typeahead.text.adapt import UserModel, has_failed
+from typeahead.statuses import has_failed
+from typeahead.text.adapt import UserModel
 from typeahead.text.candidates import Sources, Surroundings
 from typeahead.text.language_model import MAX_LINE_BYTES, Context, LanguageModel, Position
 from typeahead.text.ranking import DIALS, Candidate, Confidence, next_word
