@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+import typeahead
 from tests.cli.conftest import Run
 from tests.shell.fake_daemon import Daemon
 from typeahead import config
@@ -108,6 +110,16 @@ def test_a_running_daemon_is_described(run: Run) -> None:
         daemon.close()
     assert (found["daemon"]["state"], found["socket"]["state"]) == ("good", "good")
     assert "model warm" in found["daemon"]["text"]
+
+
+def test_the_shell_around_says_what_it_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TYPEAHEAD_INTEGRATION", f"zsh own {typeahead.__version__} {os.getppid()}")
+    assert findings(run)[1]["this shell"]["text"] == "zsh draws suggestions"
+    monkeypatch.setenv("TYPEAHEAD_INTEGRATION", f"bash keys 0.0.1 {os.getppid()}")
+    status, found = findings(run)
+    assert (status, found["this shell"]["next_step"]) == (1, "open another bash")
+    monkeypatch.setenv("TYPEAHEAD_INTEGRATION", "fish keys 0.0.1 1")  # told by a shell that is not around us
+    assert "this shell" not in findings(run)[1]
 
 
 def test_nothing_heavy_is_loaded_before_the_program_is_known(run: Run) -> None:

@@ -86,9 +86,27 @@ def _shell() -> Iterator[Finding]:
     yield Finding("shell", GOOD, f"{path} underneath `typeahead`" + ("" if program else " ($SHELL or bash)"))
 
 
+_DOES = {
+    "own": "draws suggestions",
+    "zsh-autosuggestions": "suggests through zsh-autosuggestions",
+    "ble": "suggests through ble.sh",
+    "keys": "suggests at the press of a key",
+    "nothing": "records only",
+    "off": "does nothing: PROMPT_COMMAND or PS0 is readonly",
+}
+
+
 def _integration() -> Iterator[Finding]:
     from typeahead.shell import integration
 
+    told = os.environ.get("TYPEAHEAD_INTEGRATION", "").split(" ")
+    if len(told) == 4 and told[3] in map(str, _ancestors()):
+        shell, does, version, _ = told
+        text = f"{shell} {_DOES.get(does, does)}"
+        if version == __version__:
+            yield Finding("this shell", GOOD, text)
+        else:
+            yield Finding("this shell", WRONG, f"{text}, as of version {version}", f"open another {shell}")
     for shell in integration.SHELLS:
         path = integration.startup_file(shell)
         if integration.is_installed(shell):
@@ -98,6 +116,17 @@ def _integration() -> Iterator[Finding]:
         elif shutil.which(shell):
             step = f"for suggestions in {shell} itself: typeahead init {shell} --install"
             yield Finding(f"own {shell}", NOTE, f"{path}: nothing of ours", step)
+
+
+def _ancestors() -> Iterator[int]:
+    """Yield the processes that this one descends from, as far as the system tells."""
+    pid = os.getppid()
+    while pid > 1:
+        yield pid
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+        except OSError:
+            return
 
 
 def _socket() -> Iterator[Finding]:

@@ -283,11 +283,16 @@ __typeahead_bind() {
     done
 } 2>/dev/null
 
+# For `typeahead doctor`: shell, what it does, version, process.
+# shellcheck disable=SC2154 # `typeahead init bash` sets the version above this
+__typeahead_announce() { export TYPEAHEAD_INTEGRATION="bash $__typeahead_mode $__typeahead_version $$"; }
+
 # --- ble.sh -----------------------------------------------------------------------------------------------------------
 
 __typeahead_ble() {
     [[ ${BLE_VERSION-} && $__typeahead_mode != ble ]] || return 0
     __typeahead_mode=ble
+    __typeahead_announce
     ble/util/import/eval-after-load core-complete 'ble/array#unshift _ble_complete_auto_source typeahead'
     blehook PREEXEC!=__typeahead_ble_began
     # Called while nothing is typed. _ble_edit_str is the line, _ble_edit_ind where the cursor is.
@@ -361,7 +366,7 @@ typeahead_off() {
         [[ ${BLE_ONLOAD[entry]} == __typeahead_ble ]] && builtin unset "BLE_ONLOAD[$entry]"
     done
     __typeahead_reachable && __typeahead_send stop
-    builtin unset "${!__typeahead_@}"
+    builtin unset "${!__typeahead_@}" TYPEAHEAD_INTEGRATION
     for entry in $(builtin compgen -A function __typeahead_) ble/complete/auto-complete/source:typeahead typeahead_off; do
         builtin unset -f "$entry"
     done 2>/dev/null
@@ -370,5 +375,6 @@ typeahead_off() {
 [[ " ${BLE_ONLOAD[*]-} " == *' __typeahead_ble '* ]] || BLE_ONLOAD+=(__typeahead_ble)
 __typeahead_ble
 __typeahead_hook || __typeahead_mode=off
+__typeahead_announce
 
 fi

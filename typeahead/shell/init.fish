@@ -22,7 +22,8 @@
 if status is-interactive; and not set -q __ta_dir; and set -q __typeahead_python
     and string match -qr '^(3\.([4-9]|\d\d)|[4-9]|\d\d)' -- $version
 
-set -g __typeahead_mode keys
+# For `typeahead doctor`: shell, what it does, version, process.
+set -gx TYPEAHEAD_INTEGRATION "fish keys $__typeahead_version $fish_pid"
 if test -n "$XDG_RUNTIME_DIR" -a -w "$XDG_RUNTIME_DIR" -a -x "$XDG_RUNTIME_DIR"
     set -g __typeahead_folder $XDG_RUNTIME_DIR/typeahead/relay-$fish_pid
 else
@@ -261,7 +262,7 @@ function typeahead_off
     test -n "$typeahead_complete"; and complete -p '*' -e
     __typeahead_reachable; and __typeahead_send stop
     functions -e (functions -na | string match '__typeahead_*') typeahead_off
-    set -eg (set -gn | string match '__typeahead_*')
+    set -eg (set -gn | string match '__typeahead_*') TYPEAHEAD_INTEGRATION
 end
 
 end
