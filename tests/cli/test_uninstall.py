@@ -42,7 +42,7 @@ def test_everything_but_the_history_goes(run: Run, used: Path) -> None:
 def test_with_history_nothing_stays(run: Run, used: Path) -> None:
     assert run("uninstall", "--history", "--yes")[0] == 0
     assert not config.data_dir().exists()
-    assert run("uninstall", "--history", "--yes")[1].splitlines()[-1] != ""
+    assert run("uninstall", "--history", "--yes") == (0, "nothing else is here\n", "")
 
 
 def test_a_dry_run_lists_and_removes_nothing(run: Run, used: Path) -> None:
@@ -58,7 +58,7 @@ def test_without_a_yes_nothing_is_removed(start: Start, used: Path) -> None:
     out, err = process.communicate("n\n")
     assert process.returncode == 130
     assert "Remove this?" in out
-    assert err == "typeahead: interrupted\n" or "interrupted" in err
+    assert err == "typeahead: interrupted\n"
     assert config.config_file().exists()
 
 

@@ -40,7 +40,8 @@ def _known(history: bool) -> Iterator[Trace]:
             yield Trace(integration.startup_file(shell), f"the line that brings suggestions into {shell}", shell)
     yield Trace(config.cache_dir(), "compiled kernels")
     yield Trace(config.log_dir(), "the daemon's log")
-    yield Trace(config.runtime_dir(), "the daemon's socket, and what sessions keep while they run")
+    if any(config.runtime_dir().iterdir()):  # the folder itself comes into being by asking for it
+        yield Trace(config.runtime_dir(), "the daemon's socket, and what sessions keep while they run")
     yield Trace(config.config_file(), "settings")
     if history:
         yield Trace(config.data_dir(), "your history, and what was learnt from it")
