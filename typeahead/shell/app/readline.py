@@ -93,7 +93,9 @@ def _begin_of_shell_word(line: str, place: int) -> int:
 def _far(buffer: Buffer, move: _Move, times: int) -> int:
     place = buffer.cursor_position
     for _ in range(max(1, times)):
-        place = move(buffer.text, place)
+        before, place = place, move(buffer.text, place)
+        if place == before:  # a million times, which somebody may ask for, would take long
+            break
     return place
 
 
@@ -207,8 +209,9 @@ def _expand_tilde(event: KeyPressEvent) -> None:
     buffer = event.current_buffer
     begin = words.begin_of_shell_word(buffer.text, buffer.cursor_position + 1)
     end = words.end_of_shell_word(buffer.text, begin)
-    path = os.path.expanduser(buffer.text[begin:end])
-    if path != buffer.text[begin:end]:
+    word = buffer.text[begin:end]
+    path = os.path.expanduser(word) if "\0" not in word else word
+    if path != word:
         buffer.document = Document(buffer.text[:begin] + path + buffer.text[end:], begin + len(path))
 
 
