@@ -286,7 +286,7 @@ def test_what_is_made_elsewhere_is_called(keys: str, name: str) -> None:
         ("ab\x18\x7fc", "c"),  # Ctrl-X Backspace
         ("cat ~\x1b&", "cat {home}"),
         ("cat ~\x16\x00\x1b&x", "cat ~\0x"),  # Ctrl-V Ctrl-Space
-        ("echo one" + CTRL_A + "\x1b999999\x1bf|", "echo one|"),  # Alt-999999 Alt-F
+        ("echo one" + CTRL_A + "\x1b999999\x1bf!", "echo one!"),  # Alt-999999 Alt-F
     ],
 )
 def test_the_line_is_edited_as_readline_edits_it(typed: str, line: str) -> None:
