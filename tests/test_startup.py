@@ -81,7 +81,10 @@ def test_help_and_version_load_no_subcommand(args: list[str], tmp_path: Path) ->
     loaded(tmp_path, "-c", code)
 
 
-def test_printing_an_integration_loads_neither_settings_nor_the_command_line_parser(tmp_path: Path) -> None:
+def test_printing_an_integration_loads_neither_settings_nor_the_command_line_parser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TYPEAHEAD_TEST_ALL", raising=False)  # what begins so may be a setting
     code = "import sys; sys.argv[1:] = ['init', 'zsh']; import typeahead.__main__ as m\n"
     code += "try: m.main()\nexcept SystemExit as error: assert error.code == 0\n"
     code += "assert not {'click', 'typeahead.config', 'typeahead.cli', 'pathlib'} & {*sys.modules} - before"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.shell.driven import Driven
@@ -320,6 +320,9 @@ NAMES = st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs"
 
 
 @given(NAMES, st.sampled_from(["cat ", "cat 'x", 'cat "x', "cat x", "cat x\\ ", "echo hi | cat "]))
+@example("-", "cat ")
+@example("-rf", "echo hi | cat ")
+@example("-", "cat x")
 def test_a_file_of_any_name_is_one_word_of_the_shell_and_means_that_name(name: str, before: str) -> None:
     asked = completions.question(before)
     assert asked is not None
@@ -331,7 +334,8 @@ def test_a_file_of_any_name_is_one_word_of_the_shell_and_means_that_name(name: s
         return
     line = before[: asked.start] + read[0].text + read[0].append
     meant = subprocess_words(line)
-    assert meant == typed + name
+    # A file whose name begins as an option does must not be taken for one.
+    assert meant == (f"./{name}" if name.startswith("-") and not typed else typed + name)
 
 
 def subprocess_words(line: str) -> str:
