@@ -192,12 +192,24 @@ def test_a_hook_that_ctrl_c_ends_leaves_a_prompt(bash: Callable[[str], Driven]) 
     shell = bash("PS1='old> '")
     shell.send("PS1='new $?> '; slow() { echo slow; sleep 100; }; PROMPT_COMMAND=slow; (exit 3)")
     wait_until(lambda: (shell.drain(), b"slow" in shell.printed)[1], lambda: repr(shell.printed))
+    # A Ctrl-C between the fork and that would wait for sleep's end, as it does at bash's own prompt.
+    wait_until(lambda: os.tcgetpgrp(shell.master) not in (shell.pid, shell.front_end), lambda: "sleep has no terminal")
     os.write(shell.master, b"\x03")
     shell.answer()
     assert shell.prompts().left.startswith("new ")
     shell.send("unset PROMPT_COMMAND")
     shell.answer()
     assert shell.output("echo on") == "on\n"
+
+
+@pytest.mark.parametrize("options", ["", "; set -eu"])
+def test_a_hook_that_cannot_be_changed_is_left_alone(bash: Callable[[str], Driven], options: str) -> None:
+    shell = bash(f"PS1='one $? > '; readonly PROMPT_COMMAND='printf hook,'{options}")
+    assert shell.output("(exit 3) || :") == "hook,"
+    assert shell.prompts().left == "one 0 > "
+    shell.run("PS1='two> '")
+    assert shell.prompts().left == "two> "
+    assert shell.output("echo on") == "on\nhook,"
 
 
 def test_ps0_is_shown_before_the_command(bash: Callable[[str], Driven]) -> None:

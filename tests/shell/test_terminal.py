@@ -81,6 +81,78 @@ def test_what_the_bashrc_prints_stands_above_the_prompt(open_shell: Open) -> Non
     assert rows == ["Welcome", "no newline%", "/ ❯ echo a"]
 
 
+def test_what_the_first_hook_prints_stands_there_too_and_no_trace_of_ours(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", bashrc="PROMPT_COMMAND='printf hook'; set -x")
+    wait_until(lambda: "hook%" in terminal.screen(), lambda: repr(terminal.screen()))
+    wait_for_input(terminal, "")
+    assert [row for row in terminal.screen() if row] == ["++ printf hook", "hook%", "…/folder ❯"]
+
+
+@pytest.mark.parametrize("program", ["bash", "zsh"])
+def test_start_up_files_may_ask(open_shell: Open, isolated_home: Path, program: str) -> None:
+    lines = "echo early; printf 'Update? '; read answer; echo got $answer"
+    (isolated_home / ".zshrc").write_text(lines)
+    terminal = open_shell("--no-suggest", "--shell", program, bashrc=lines, prompt="Update?")
+    wait_until(lambda: terminal.row() == "Update?", lambda: repr(terminal.screen()))
+    terminal.run("yes")
+    wait_for_input(terminal, "")
+    assert [row for row in terminal.screen() if row] == ["early", "Update? yes", "got yes", "…/folder ❯"]
+    output_of(terminal, "echo $answer $((40 + 2))", "yes 42")
+
+
+def test_a_question_of_start_up_files_is_interrupted(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", bashrc="printf 'Update? '; read answer; echo got", prompt="Update?")
+    wait_until(lambda: terminal.row() == "Update?", lambda: repr(terminal.screen()))
+    terminal.press("C-c")
+    wait_until(lambda: terminal.row().endswith("❯"), lambda: repr(terminal.screen()))
+    output_of(terminal, "echo on $((40 + 2))", "on 42")
+
+
+def test_what_slow_start_up_files_print_is_shown_before_their_end(open_shell: Open, folder: Path) -> None:
+    terminal = open_shell("--no-suggest", bashrc="echo early; until [[ -e go ]]; do sleep 0.1; done; echo late")
+    terminal.type("echo typed")
+    wait_until(lambda: "early" in terminal.screen(), lambda: repr(terminal.screen()))
+    wait_for_input(terminal, "echo typed")
+    (folder / "go").touch()
+    wait_until(
+        lambda: [row for row in terminal.screen() if row] == ["early", "late", "…/folder ❯ echo typed"],
+        lambda: repr(terminal.screen()),
+    )
+
+
+@pytest.mark.parametrize(("program", "other"), [("bash", "zsh"), ("zsh", "bash")])
+def test_a_shell_that_start_up_files_run_instead_runs_underneath(
+    daemon: TableDaemon, open_shell: Open, isolated_home: Path, program: str, other: str
+) -> None:
+    (isolated_home / ".zshrc").write_text("exec bash" if other == "bash" else "")
+    terminal = open_shell("--shell", program, bashrc="exec zsh" if other == "zsh" else "")
+    test = "[[ ${ZSH_VERSION-} ]]" if other == "zsh" else "[[ ${BASH_VERSION-} ]]"
+
+    def is_underneath() -> bool:
+        found = children_named(terminal.pid(), other)
+        return any(b"\0-i\0" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in found)
+
+    wait_until(is_underneath, lambda: repr(terminal.screen()))
+    wait_for_input(terminal, "")
+    terminal.run(f"{test} && echo other $((40 + 2))")
+    wait_until(lambda: "other 42" in terminal.screen(), lambda: repr(terminal.screen()))
+    wait_until(lambda: terminal.row().endswith("❯"), lambda: repr(terminal.screen()))
+    terminal.type("git com")
+    wait_for_input(terminal, "git commit -m 'mend it'")
+    terminal.press("C-c")
+    terminal.run("exit 4")
+    assert terminal.exit_status() == 4
+
+
+def test_a_program_that_start_up_files_run_instead_has_the_terminal(open_shell: Open) -> None:
+    terminal = open_shell("--no-suggest", bashrc="exec cat", prompt="in its place")
+    terminal.wait_for("typeahead: the start-up files of bash run cat in its place: no suggestions")
+    terminal.run("to and fro")
+    wait_until(lambda: terminal.screen().count("to and fro") == 2, lambda: repr(terminal.screen()))
+    terminal.press("C-d")
+    assert terminal.exit_status() == 0
+
+
 def test_who_has_just_begun_is_told_how_to_bring_the_history_along(
     daemon: TableDaemon, open_shell: Open, isolated_home: Path
 ) -> None:

@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # `typing` would keep the prompt waiting
 if TYPE_CHECKING:
     from typing import Any
 
+    from typeahead.config import Config
+
 
 def run(program: str | None = None, suggest: bool | None = None, private: bool = False) -> int:
     """Run a session on this process's terminal; return the status to exit with.
@@ -52,24 +54,42 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
 
 
 def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool, first: str) -> int:
-    import gc
-
-    # Importing makes many objects and no garbage; looking for some costs a twentieth of the time. `App` switches the
-    # collector on again.
-    gc.disable()
     from typeahead import config
-    from typeahead.shell.process.choice import open_shell
 
     settings = config.load(shell=flags)
     if settings.keys != config.KeysConfig():  # keys that nobody has changed are good
         from typeahead.shell import keymap
 
         keymap.table(settings.keys)
-    process = open_shell(terminal, settings.shell.program, cwd, private)
+    status, other = _run_over(settings.shell.program, terminal, cwd, settings, private, (first, flags["program"] or ""))
+    if other:  # that one, then, with start-up files of its own
+        status, _ = _run_over(other, terminal, cwd, settings, private, ("", other), may_change=False)
+    return status
+
+
+def _run_over(
+    program: str,
+    terminal: Terminal,
+    cwd: str,
+    settings: Config,
+    private: bool,
+    painted: tuple[str, str],
+    may_change: bool = True,
+) -> tuple[int, str]:
+    """Run a session over ``program``; return its status, and the path of another shell that its start-up files run."""
+    import gc
+
+    # Importing makes many objects and no garbage; looking for some costs a twentieth of the time. `App` switches the
+    # collector on again.
+    gc.disable()
+    from typeahead.shell.process.choice import open_shell
+
+    process = open_shell(terminal, program, cwd, private)
     try:
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
 
-        return App(terminal, process, settings, first, flags["program"] or "").run()
+        app = App(terminal, process, settings, *painted, may_change=may_change)
+        return app.run(), app.other_shell
     finally:
         process.close()

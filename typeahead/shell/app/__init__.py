@@ -33,10 +33,12 @@ from typeahead.shell.app.walking import Walking
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
 from typeahead.shell.process import Process
+from typeahead.shell.process.choice import can_run
 from typeahead.shell.suggestions import Options, Suggestions
 from typeahead.shell.terminal import Terminal
 from typeahead.shell.welcome import offer
 
+_LOOK_S, _STILL_S = 0.1, 0.4  # looks at a shell that reads its start-up files; after which what it prints is shown
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
 _LEAVE_S = 10  # whole seconds after which a session that was told to end is ended by the kernel
 
@@ -53,10 +55,23 @@ class App:
         The user's.
     first, shell
         Of the user's own prompts: what has been painted, and under which name they are remembered.
+    may_change
+        Whether the session ends when the shell's start-up files run another bash or zsh in its place.
+
+    Attributes
+    ----------
+    other_shell : str
+        The path of that one.
     """
 
     def __init__(
-        self, terminal: Terminal, process: Process, settings: Config, first: str = "", shell: str = ""
+        self,
+        terminal: Terminal,
+        process: Process,
+        settings: Config,
+        first: str = "",
+        shell: str = "",
+        may_change: bool = True,
     ) -> None:
         self._terminal = terminal
         self._process = process
@@ -64,6 +79,12 @@ class App:
         self._first: asyncio.Task[None] | None = None
         self._interrupted = False
         self._startup_output = b""
+        self._still_since = 0.0  # since when that has been the same
+        self._typed = ""  # before the start-up files wanted the terminal
+        self._is_wanted = False  # by them
+        self._instead = ""  # path of a program that they have put in the shell's place
+        self._may_change = may_change
+        self.other_shell = ""
         self._is_welcome = settings.shell.suggest and not process.private
         self._prompts = PromptText(terminal, process, settings.shell.prompt == "own", first, shell)
         ghost, lines = Ghost(), PastLines(os.path.basename(process.program))
@@ -133,10 +154,17 @@ class App:
         loop.add_reader(self._process.fileno(), self._on_shell)
         loop.add_reader(self._process.output, self._on_startup_output)
         loop.add_reader(self._process.pidfd, self._on_death)
+        loop.call_later(_LOOK_S, self._look_at_start)
         self._prompts.return_to_start()  # the line editor paints over the first paint
         try:
             while self._process.poll() is None:
                 line = await self._read_line()
+                if self._is_wanted:
+                    if self._may_change and can_run(self._instead):
+                        self.other_shell = self._instead
+                        break
+                    self._leave_to_start()
+                    continue
                 if self._process.poll() is not None or (line.strip() and not self._run(line)):
                     break
         finally:
@@ -187,7 +215,8 @@ class App:
         self._walking.begin_line()
         self._follow_editing()
         try:
-            return await self._editor.prompt_async(pre_run=self._on_prompt, handle_sigint=False)
+            typed, self._typed = self._typed, ""
+            return await self._editor.prompt_async(default=typed, pre_run=self._on_prompt, handle_sigint=False)
         except KeyboardInterrupt:
             return ""
         except EOFError:
@@ -242,6 +271,7 @@ class App:
 
     def _on_startup_output(self) -> None:
         self._startup_output += self._process.read_output()
+        self._still_since = time.monotonic()
         if self._process.ready:
             self._show_startup_output()
 
@@ -255,6 +285,37 @@ class App:
         self._startup_output = b""
         self._terminal.finish_line()
         app.invalidate()
+
+    def _look_at_start(self) -> None:
+        """Show what slow start-up files print; leave the terminal to them where they seem to want it.
+
+        That is where they ask (a row that is not ended, and nothing more) or put another program in the shell's place.
+        """
+        if self._process.ready or self._loop is None:
+            return
+        self._loop.call_later(_LOOK_S, self._look_at_start)
+        app = self._editor.app
+        if not app.is_running or app.is_done:
+            return
+        self._instead = self._process.replaced_by()
+        is_still = self._startup_output and time.monotonic() - self._still_since > _STILL_S
+        if self._instead or (is_still and not self._startup_output.endswith(b"\n")):
+            self._is_wanted, self._typed = True, self._editor.default_buffer.text
+            app.erase_when_done = True
+            app.exit(result="")
+        elif is_still:
+            self._show_startup_output()
+
+    def _leave_to_start(self) -> None:
+        """Let the start-up files, or what runs in the shell's place, have the terminal."""
+        self._is_wanted = self._editor.app.erase_when_done = False
+        if self._instead:
+            self._terminal.write(_in_place(self._process.program, self._instead))
+        self._terminal.write(self._startup_output.decode("utf-8", "surrogateescape"))
+        self._startup_output = b""
+        self._process.settle()
+        self._terminal.raw()
+        self._terminal.finish_line()
 
     def _on_death(self) -> None:
         """Leave the prompt when the shell has ended on its own."""
@@ -273,6 +334,12 @@ def _withheld(kinds: list[str]) -> str:
     """Return the row that tells of secrets in the last line."""
     found = " and ".join(f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}" for kind in kinds)
     return _dimmed(f"typeahead: {found} {'was' if len(kinds) == 1 else 'were'} withheld from the history") + "\r\n"
+
+
+def _in_place(shell: str, other: str) -> str:
+    """Return the row that tells of a program that runs in the shell's place."""
+    shell, other = os.path.basename(shell), os.path.basename(other)
+    return _dimmed(f"typeahead: the start-up files of {shell} run {other} in its place: no suggestions") + "\r\n"
 
 
 def _dimmed(text: str) -> str:

@@ -23,7 +23,7 @@ Each record is a letter, mostly a blank and a text, and NUL:
 
 ========================  =============================================================================================
 ``I``                     job control is initialised
-``R``                     the start-up file has been read
+``R``                     a report may be asked for: the key is read once the line editor runs
 ``L``                     ``line`` has been read
 ``X text``                what history expansion made of the line, where it changed it; without text: it failed, nothing
                           runs and ``$?`` stays
@@ -59,7 +59,7 @@ from typeahead import config
 from typeahead.shell import syntax
 from typeahead.shell.names import Names
 from typeahead.shell.process.completing import Completing
-from typeahead.shell.process.private import OUR_SIGNALS, die_with, make_private, unread
+from typeahead.shell.process.private import OUR_SIGNALS, command_of, die_with, make_private, unread
 from typeahead.shell.process.records import Prompts, Report, Told
 from typeahead.shell.terminal import Terminal
 
@@ -229,7 +229,7 @@ class Process:
         outcome = None
         while b"\0" in self._inbox:
             record, _, self._inbox = self._inbox.partition(b"\0")
-            if record == b"R":  # the start-up file is through; the key is read once the line editor runs
+            if record == b"R":
                 self._ask()
             elif record == b"L":
                 self._line_file.unlink(missing_ok=True)  # what has been read need not lie about
@@ -281,7 +281,8 @@ class Process:
         """Hang up on the shell, as a terminal that is closed does, and remove what lies in the runtime folder."""
         if self.pid and self.poll() is None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGHUP)
+                # What runs in the shell's place must not set the terminal as it goes.
+                os.kill(self.pid, signal.SIGKILL if not self.ready and self.replaced_by() else signal.SIGHUP)
                 os.kill(self.pid, signal.SIGCONT)
         for fd in (self._master, self._slave, self._records, self.pidfd):
             with suppress(OSError):
@@ -292,6 +293,20 @@ class Process:
             self._folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
         _sweep(self._folder.parent)
+
+    def replaced_by(self) -> str:
+        """Return the path of the program that the start-up files have put in the shell's place; empty for none."""
+        path, arguments = command_of(self.pid)
+        same = os.path.basename(path) == os.path.basename(os.path.realpath(self.program))
+        return "" if not self.initialised or (same and arguments == self._arguments()[1:]) else path
+
+    def settle(self) -> None:
+        """Leave the terminal to the start-up files until they have been read, or the shell has ended."""
+        with suppress(ProcessLookupError):  # bash's `exec` goes back to the group in which it was started
+            self.terminal.give(os.getpgid(self.pid))
+        if not self.ready:
+            self._wait()
+        self.terminal.take()
 
     # Lines
 

@@ -59,6 +59,11 @@ def find_program(program: str) -> str:
     return path
 
 
+def can_run(path: str) -> bool:
+    """Return whether a program can run underneath, going by its name."""
+    return bool(_kind(path))
+
+
 def _login_shell() -> str:
     """Return ``$SHELL`` where that can run underneath."""
     own = os.environ.get("SHELL", "")

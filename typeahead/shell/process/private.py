@@ -34,6 +34,15 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+def command_of(pid: int) -> tuple[str, list[str]]:
+    """Return the path of a process's program, empty where it cannot be known, and its arguments."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.readlink(f"/proc/{pid}/exe"), os.fsdecode(file.read()).split("\0")[1:-1]
+    except OSError:
+        return "", []
+
+
 def unread(fd: int) -> int:
     """Return how many bytes wait in a terminal or FIFO for whoever reads it."""
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])

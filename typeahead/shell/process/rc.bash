@@ -10,10 +10,11 @@
 # shellcheck disable=SC2153 # both come from the environment that typeahead sets
 __ta_dir=$__TA_DIR __ta_tty=$__TA_TTY __ta_count=0 __ta_prompts=0 __ta_settled='' __ta_line='' __ta_text='' __ta_whole=''
 __ta_private=${__TA_PRIVATE-} __ta_rules=$'\n' __ta_told='' __ta_ps1='' __ta_status=0 __ta_last='' __ta_pipes=(0)
+__ta_starting=1
 # The last hook before a prompt. What it is called by leaves no trace (set -x), what it calls may write to the terminal.
 __ta_hook='{ __ta_draw 2>&3; } 3>&2 2>/dev/null'
 builtin unset __TA_DIR __TA_TTY __TA_PRIVATE
-builtin printf 'I\0' 1<>"$__ta_dir/records"
+builtin printf 'I\0R\0' 1<>"$__ta_dir/records"
 
 # All that is done while readline is idle: as completions of an empty line, of which bash shows nothing and which leave
 # alone what a command would change.
@@ -31,6 +32,10 @@ __ta_serve() {
 
 __ta_report() {
     [[ $__ta_settled ]] || __ta_settle
+    if [[ $__ta_starting ]]; then # so far hooks, too, have written to the private terminal
+        __ta_starting=''
+        exec 1<>"$__ta_tty" 2>&1 # for reading, too: `more` takes its keys from there
+    fi
     # Our hook has not run as the last: removed, before one that has been added since, or Ctrl-C ended one before it.
     if [[ ${PS1-} || ${PROMPT_COMMAND[9999]-} != "$__ta_hook" ]]; then
         __ta_return "$1"
@@ -43,7 +48,8 @@ __ta_report() {
     fi
     builtin printf 'D %d %d %s\0' "$__ta_count" "$1" "$PWD" 1<>"$__ta_dir/records"
     __ta_prompts=0
-    PS1=$__ta_ps1 # readline has drawn its own, which is empty; whoever looks now sees the user's
+    # readline has drawn its own, which is empty; whoever looks now sees the user's. Without our hook it stays empty.
+    __ta_is_readonly PROMPT_COMMAND || __ta_set_ps1 "$__ta_ps1"
     __ta_tell
 }
 
@@ -68,7 +74,7 @@ __ta_draw() {
     { local status=$?; local -; set +eux; } 2>/dev/null
     local left more editing=emacs
     # A second prompt without a report between (Ctrl-C): PS1 is still the empty one, unless a hook has set it.
-    ((__ta_prompts == 0)) || [[ $PS1 ]] || PS1=$__ta_ps1
+    [[ ${PS1-} ]] || { ((__ta_prompts == 0)) && ! __ta_is_readonly PROMPT_COMMAND; } || __ta_set_ps1 "$__ta_ps1"
     __ta_ps1=${PS1-}
     __ta_return "$status"
     left=${PS1@P}
@@ -79,14 +85,24 @@ __ta_draw() {
         builtin printf '%s\0' "E $editing" "2 $more" 1<>"$__ta_dir/records"
     fi
     builtin printf 'P %s\0' "$left" 1<>"$__ta_dir/records"
-    PS1='' __ta_line='' __ta_prompts=$((__ta_prompts + 1))
+    __ta_set_ps1 ''
+    __ta_line='' __ta_prompts=$((__ta_prompts + 1))
     __ta_hook_up
     builtin shopt -s progcomp
     builtin shopt -u no_empty_cmd_completion
 }
 
+__ta_is_readonly() {
+    local -
+    set +u
+    [[ ${!1@a} == *r* ]]
+}
+
+__ta_set_ps1() { __ta_is_readonly PS1 || PS1=$1; }
+
 # Ours stays the last hook, and out of the way of PROMPT_COMMAND=... and PROMPT_COMMAND+=(...).
 __ta_hook_up() {
+    ! __ta_is_readonly PROMPT_COMMAND || return 0 # as on machines where each line is logged
     local places=("${!PROMPT_COMMAND[@]}")
     if ((${#places[@]} && places[-1] > 9999)); then
         builtin unset 'PROMPT_COMMAND[9999]'
@@ -238,7 +254,10 @@ __ta_settle() {
     set +o history # the lines are kept by typeahead; `history` still lists this session's
     [[ ! $__ta_private ]] || builtin unset HISTFILE
     __ta_hook_up
-    exec 1<>"$__ta_tty" 2>&1 # for reading, too: `more` takes its keys from there
+    if __ta_is_readonly PROMPT_COMMAND; then
+        __ta_ps1=${PS1-}
+        __ta_set_ps1 ''
+    fi
 }
 
 # shellcheck source=typeahead/shell/process/complete.bash
@@ -253,9 +272,9 @@ else
 fi
 [[ ! ${__TA_VI-} ]] || set -o vi # the user's init file says so
 builtin unset __TA_VI
-# What ~/.bashrc prints goes to the private terminal: typeahead puts it above the prompt, which is there already.
+# What ~/.bashrc prints goes to the private terminal: typeahead puts it above the prompt, which is there already. What it
+# asks, the user answers.
 exec >&0 2>&0
 # shellcheck source=/dev/null
-[[ -r ~/.bashrc ]] && . ~/.bashrc
-__ta_settle
-builtin printf 'R\0' 1<>"$__ta_dir/records"
+[[ -r ~/.bashrc ]] && . ~/.bashrc <>"$__ta_tty"
+{ __ta_settle; } 2>/dev/null
