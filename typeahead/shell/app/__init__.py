@@ -78,13 +78,11 @@ class App:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._first: asyncio.Task[None] | None = None
         self._interrupted = False
-        self._startup_output = b""
-        self._still_since = 0.0  # since when that has been the same
+        self._startup_output, self._still_since = b"", 0.0  # and since when that has been the same
         self._typed = ""  # before the start-up files wanted the terminal
         self._is_wanted = False  # by them
-        self._instead = ""  # path of a program that they have put in the shell's place
+        self._instead = self.other_shell = ""  # path of a program that they have put in the shell's place
         self._may_change = may_change
-        self.other_shell = ""
         self._is_welcome = settings.shell.suggest and not process.private
         self._prompts = PromptText(terminal, process, settings.shell.prompt == "own", first, shell)
         ghost, lines = Ghost(), PastLines(os.path.basename(process.program))
