@@ -98,6 +98,13 @@ def test_enter_typed_ahead_of_the_answer_takes_what_the_answer_brings(shell: Ter
     wait_for_prompt(shell, "git checkout main")
 
 
+def test_what_is_typed_ahead_after_that_enter_is_for_the_prompt(shell: Terminal) -> None:
+    shell._tmux("send-keys", "C-r", "zzzz", "Enter", "C-u", "echo typed $((40 + 2))", "Enter")
+    shell.wait_for("typed 42")
+    shell._tmux("send-keys", "C-r", "zzzz", "Enter", "C-g", "C-g", "C-u", "echo left $((40 + 2))", "Enter")
+    shell.wait_for("left 42")
+
+
 def test_ctrl_r_narrows_to_the_directory_and_to_the_session_and_ctrl_s_to_what_worked(shell: Terminal) -> None:
     shell.run("make here")
     wait_until(lambda: "make here: " not in shell.row() and shell.row().endswith("❯"), lambda: repr(shell.screen()))

@@ -25,7 +25,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.key_binding.key_processor import KeyProcessor
 from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
@@ -96,6 +96,7 @@ class Search:
         self._doomed: str | None = None  # the line that the same key would forget now
         self._forgotten: set[str] = set()  # since the screen was opened
         self._taking = False  # Enter came before the answer
+        self._held: list[KeyPress] = []  # after that Enter: they are meant for the prompt
         self._number, self._asked = 0, 0  # of the question; its id at the daemon
         self._runs: Runs | None = None  # what is in memory, as it was when the screen was opened
         self._timer: asyncio.TimerHandle | None = None
@@ -142,7 +143,8 @@ class Search:
         """Leave; the prompt is as it was."""
         if not self.is_open:
             return
-        self.is_open = False
+        self.is_open = self._taking = False
+        self._held = []
         self._number += 1
         self._cancel_timer()
         if (client := self._suggestions.client) is not None:
@@ -155,11 +157,14 @@ class Search:
         if self._shown_for != self._question:
             self._taking = True
             return
-        match = self._match()
+        match, held = self._match(), self._held
         self.close()
         if match is not None:
             self._editor.app.vi_state.input_mode = InputMode.INSERT
             self._editor.default_buffer.document = Document(match.text)
+        if held:
+            self._editor.app.key_processor.feed_multiple(held)
+            self._editor.app.key_processor.process_keys()
 
     # Questions and answers
 
@@ -277,6 +282,13 @@ class Search:
         def _enter(event: KeyPressEvent) -> None:
             self._on_enter()
             self._take()
+
+        @keys.add(Keys.Any, filter=Condition(lambda: self._taking), eager=True)
+        def _hold(event: KeyPressEvent) -> None:
+            if event.key_sequence[0].key in (Keys.Escape, Keys.ControlG, Keys.ControlC):
+                self.close()
+            else:
+                self._held += event.key_sequence
 
         @keys.add(Keys.BracketedPaste)
         def _paste(event: KeyPressEvent) -> None:
