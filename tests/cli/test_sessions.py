@@ -219,6 +219,7 @@ def test_what_cannot_be_replayed_is_one_clear_line(folder, run, content, message
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_processes_share_the_users_and_change_no_figure_but_latencies(start, evaluate):
     with start(*SESSIONS, *MODEL, "--baselines", "--json", "--jobs", "2") as child:
         out, err = child.communicate(timeout=120)

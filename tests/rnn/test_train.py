@@ -359,6 +359,7 @@ Loop(training, Hooks(report=report), path).run()
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_with_the_same_bits(symbols, tmp_path):
     """Kill -9 a real process again and again, each time a little further, until one gets through."""
     network = {"hidden_size": 16, "dropout": 0.1}
