@@ -251,6 +251,19 @@ def test_two_thousand_functions_hold_nothing_up(bash: Driven) -> None:
     wait_until(lambda: len(bash.names().commands) > 2000, lambda: str(len(bash.names().commands)))
 
 
+def test_readonly_variables_of_any_plain_name_do_no_harm(bash: Driven) -> None:
+    names = "status options rules left more editing text expanded before line after pipes words number answer run"
+    bash.run("readonly " + " ".join(f"{name}=theirs" for name in names.split()))
+    assert bash.output("echo $line $((40 + 2)); PS1=$text") == "theirs 42\n"
+    assert bash.prompts().left == "theirs"
+    outcome = bash.run("(exit 5)")
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == 5
+    assert bash.output("echo $?") == "5\n"
+    assert not bash.is_complete("for i in 1 2; do")
+    assert bash.is_complete("for i in 1 2; do :; done")
+
+
 @pytest.mark.parametrize("options", ["-e", "-u", "-C", "-euC"])
 def test_telling_names_survives_the_options_of_a_strict_shell(bash: Driven, options: str) -> None:
     bash.run(f"set {options}; unset CDPATH HISTCONTROL HISTIGNORE; alias made=ls")

@@ -17,17 +17,17 @@ builtin unset __TA_DIR __TA_TTY __TA_PRIVATE
 builtin printf 'I\0R\0' 1<>"$__ta_dir/records"
 
 # All that is done while readline is idle: as completions of an empty line, of which bash shows nothing and which leave
-# alone what a command would change.
+# alone what a command would change. Locals have names that nobody else gives: a user's readonly variable cannot be one.
 __ta_serve() {
-    { local status=$? options=$-; local -; set +eux; } 2>/dev/null
+    { local __status=$? __options=$-; local -; set +eux; } 2>/dev/null
     case $COMP_KEY in
-        1) __ta_load "$status" "$options" ;;
+        1) __ta_load "$__status" "$__options" ;;
         28) __ta_check ;;
         29) __ta_completions ;;
-        *) __ta_report "$status" ;;
+        *) __ta_report "$__status" ;;
     esac
     COMPREPLY=()
-    return "$status"
+    return "$__status"
 }
 
 __ta_report() {
@@ -41,10 +41,10 @@ __ta_report() {
         __ta_return "$1"
         __ta_draw
     fi
-    local rules="${HISTCONTROL-}"$'\n'"${HISTIGNORE-}"
-    if [[ $rules != "$__ta_rules" ]]; then
-        __ta_rules=$rules
-        builtin printf 'H %s\0' "$rules" 1<>"$__ta_dir/records"
+    local __rules="${HISTCONTROL-}"$'\n'"${HISTIGNORE-}"
+    if [[ $__rules != "$__ta_rules" ]]; then
+        __ta_rules=$__rules
+        builtin printf 'H %s\0' "$__rules" 1<>"$__ta_dir/records"
     fi
     builtin printf 'D %d %d %s\0' "$__ta_count" "$1" "$PWD" 1<>"$__ta_dir/records"
     __ta_prompts=0
@@ -71,20 +71,20 @@ __ta_tell() {
 # The prompts, once all hooks have run, with $? as they have seen it. readline prints PS1 even without echo: it is empty
 # until readline has begun. Without programmable completion, Tab would list every command there is.
 __ta_draw() {
-    { local status=$?; local -; set +eux; } 2>/dev/null
-    local left more editing=emacs
+    { local __status=$?; local -; set +eux; } 2>/dev/null
+    local __left __more __editing=emacs
     # A second prompt without a report between (Ctrl-C): PS1 is still the empty one, unless a hook has set it.
     [[ ${PS1-} ]] || { ((__ta_prompts == 0)) && ! __ta_is_readonly PROMPT_COMMAND; } || __ta_set_ps1 "$__ta_ps1"
     __ta_ps1=${PS1-}
-    __ta_return "$status"
-    left=${PS1@P}
-    more=${PS2@P}
-    [[ ! -o vi ]] || editing='vi'
-    if [[ "$editing $more" != "$__ta_told" ]]; then
-        __ta_told="$editing $more"
-        builtin printf '%s\0' "E $editing" "2 $more" 1<>"$__ta_dir/records"
+    __ta_return "$__status"
+    __left=${PS1@P}
+    __more=${PS2@P}
+    [[ ! -o vi ]] || __editing='vi'
+    if [[ "$__editing $__more" != "$__ta_told" ]]; then
+        __ta_told="$__editing $__more"
+        builtin printf '%s\0' "E $__editing" "2 $__more" 1<>"$__ta_dir/records"
     fi
-    builtin printf 'P %s\0' "$left" 1<>"$__ta_dir/records"
+    builtin printf 'P %s\0' "$__left" 1<>"$__ta_dir/records"
     __ta_set_ps1 ''
     __ta_line='' __ta_prompts=$((__ta_prompts + 1))
     __ta_hook_up
@@ -103,8 +103,8 @@ __ta_set_ps1() { __ta_is_readonly PS1 || PS1=$1; }
 # Ours stays the last hook, and out of the way of PROMPT_COMMAND=... and PROMPT_COMMAND+=(...).
 __ta_hook_up() {
     ! __ta_is_readonly PROMPT_COMMAND || return 0 # as on machines where each line is logged
-    local places=("${!PROMPT_COMMAND[@]}")
-    if ((${#places[@]} && places[-1] > 9999)); then
+    local __places=("${!PROMPT_COMMAND[@]}")
+    if ((${#__places[@]} && __places[-1] > 9999)); then
         builtin unset 'PROMPT_COMMAND[9999]'
         PROMPT_COMMAND=("${PROMPT_COMMAND[@]}")
     fi
@@ -113,20 +113,20 @@ __ta_hook_up() {
 
 # Before each line, while readline is idle. The key's macro then types the command that runs $__ta_line.
 __ta_load() {
-    local text=''
+    local __text=''
     # A new prompt since the last report: Ctrl-C came after the terminal was handed over, before this key was read.
     if ((__ta_prompts > 0)); then
         __ta_line='__ta_return 130 && :' __ta_status=130
         return
     fi
-    IFS='' builtin read -r -d '' text <"$__ta_dir/line" || :
+    IFS='' builtin read -r -d '' __text <"$__ta_dir/line" || :
     builtin printf 'L\0' 1<>"$__ta_dir/records"
     if ! __ta_expand; then
         builtin printf 'X\0' 1<>"$__ta_dir/records"
         __ta_line="__ta_return $1 && :"
         return
     fi
-    builtin history -s -- "$text"
+    builtin history -s -- "$__text"
     __ta_count=$((__ta_count + 1))
     __ta_compose "$1" "$2"
 }
@@ -134,19 +134,19 @@ __ta_load() {
 # History expansion as bash does it while it reads a line; not where a here-document may be, which it leaves alone. What
 # comes out differently is shown.
 __ta_expand() {
-    local signs=${histchars-!^} expanded=''
-    [[ -o histexpand && ($text == *["${signs:0:1}"]* || $text == ["${signs:1:1}"]*) ]] || return 0
-    [[ $text != *'<<'* ]] || return 0
-    if ! builtin history -p -- "$text" >"$__ta_dir/expanded" 2>/dev/null; then
-        builtin printf '%s: %s: event not found\n' "${BASH##*/}" "$text" >"$__ta_tty"
+    local __signs=${histchars-!^} __expanded=''
+    [[ -o histexpand && ($__text == *["${__signs:0:1}"]* || $__text == ["${__signs:1:1}"]*) ]] || return 0
+    [[ $__text != *'<<'* ]] || return 0
+    if ! builtin history -p -- "$__text" >"$__ta_dir/expanded" 2>/dev/null; then
+        builtin printf '%s: %s: event not found\n' "${BASH##*/}" "$__text" >"$__ta_tty"
         return 1
     fi
-    IFS='' builtin read -r -d '' expanded <"$__ta_dir/expanded" || :
-    expanded=${expanded%$'\n'}
-    [[ $expanded != "$text" ]] || return 0
-    text=$expanded
-    builtin printf '%s\n' "$text" >"$__ta_tty"
-    builtin printf 'X %s\0' "$text" 1<>"$__ta_dir/records"
+    IFS='' builtin read -r -d '' __expanded <"$__ta_dir/expanded" || :
+    __expanded=${__expanded%$'\n'}
+    [[ $__expanded != "$__text" ]] || return 0
+    __text=$__expanded
+    builtin printf '%s\n' "$__text" >"$__ta_tty"
+    builtin printf 'X %s\0' "$__text" 1<>"$__ta_dir/records"
 }
 
 # What is put behind a line keeps $?, $_ and PIPESTATUS for the next one, and returns 0: only so does a shell with
@@ -154,29 +154,29 @@ __ta_expand() {
 # brought back where a line asks for them: a command before it is something that a DEBUG trap sees.
 # shellcheck disable=SC2016 # bash expands it when the line is run
 __ta_compose() {
-    local before='' line=$text after='' pipes pattern='\$\{?[_[?]|PIPESTATUS'
-    if [[ $text != "$__ta_whole" ]] && ! __ta_is_plain && ! __ta_parse "$text"$'\n}'; then
-        __ta_text=$text line='builtin eval -- "$__ta_text" && :'
+    local __before='' __line=$__text __after='' __pipes __pattern='\$\{?[_[?]|PIPESTATUS'
+    if [[ $__text != "$__ta_whole" ]] && ! __ta_is_plain && ! __ta_parse "$__text"$'\n}'; then
+        __ta_text=$__text __line='builtin eval -- "$__ta_text" && :'
         # A shell with `set -e` would not survive the syntax error.
-        [[ $2 != *e* ]] || line="builtin set +e; $line" after=' builtin set -e;'
+        [[ $2 != *e* ]] || __line="builtin set +e; $__line" __after=' builtin set -e;'
     fi
-    if [[ $text =~ $pattern || $2 == *x* ]]; then
-        before="__ta_return $1 ${__ta_last@Q} && : ${__ta_last@Q}"
-        if [[ $text == *PIPESTATUS* && ${#__ta_pipes[@]} -gt 1 && $2 != *e* ]]; then
-            builtin printf -v pipes '__ta_return %d | ' "${__ta_pipes[@]}"
-            before=${pipes% | }
+    if [[ $__text =~ $__pattern || $2 == *x* ]]; then
+        __before="__ta_return $1 ${__ta_last@Q} && : ${__ta_last@Q}"
+        if [[ $__text == *PIPESTATUS* && ${#__ta_pipes[@]} -gt 1 && $2 != *e* ]]; then
+            builtin printf -v __pipes '__ta_return %d | ' "${__ta_pipes[@]}"
+            __before=${__pipes% | }
         fi
-        [[ $2 != *x* ]] || before="{ builtin set -x; $before; } 2>/dev/null" # __ta_quiet has switched it off
+        [[ $2 != *x* ]] || __before="{ builtin set -x; $__before; } 2>/dev/null" # __ta_quiet has switched it off
     fi
     __ta_status=''
-    __ta_line=$before${before:+; }$line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}";'$after' } 2>/dev/null'
+    __ta_line=$__before${__before:+; }$__line$'\n''{ __ta_keep "$_" "${PIPESTATUS[@]}";'$__after' } 2>/dev/null'
 }
 
 # Words without anything special, of which none can begin what another must end.
 __ta_is_plain() {
-    local words='[a-zA-Z0-9_./ :=@,+%~$?*-]*[a-zA-Z0-9_./:=@,+%~$?*-]\ *'
-    local opening='(^|[;&|])\ *(if|then|elif|else|for|while|until|do|case|select|function|time|coproc)([\ \;\&|]|$)'
-    [[ $text =~ ^$words([\;\&|]+$words)*$ && ! $text =~ $opening ]]
+    local __words='[a-zA-Z0-9_./ :=@,+%~$?*-]*[a-zA-Z0-9_./:=@,+%~$?*-]\ *'
+    local __opening='(^|[;&|])\ *(if|then|elif|else|for|while|until|do|case|select|function|time|coproc)([\ \;\&|]|$)'
+    [[ $__text =~ ^$__words([\;\&|]+$__words)*$ && ! $__text =~ $__opening ]]
 }
 
 # No trace (set -x) of our own command; the line itself switches it on again.
@@ -200,22 +200,22 @@ __ta_restore() {
 
 # Whether a line is a whole command: the answer to key 034.
 __ta_check() {
-    local text='' number message='' answer=whole
-    IFS='' builtin read -r -d '' text <"$__ta_dir/check" || :
-    number=${text%%$'\n'*} text=${text#*$'\n'}
-    if __ta_parse "$text"$'\n}'; then
-        __ta_whole=$text
+    local __text='' __number __message='' __answer=whole
+    IFS='' builtin read -r -d '' __text <"$__ta_dir/check" || :
+    __number=${__text%%$'\n'*} __text=${__text#*$'\n'}
+    if __ta_parse "$__text"$'\n}'; then
+        __ta_whole=$__text
     else
-        __ta_parse "$text" || :
-        IFS='' builtin read -r message <"$__ta_dir/parsed" || :
-        case $message in
-            *': unexpected EOF while looking for matching '* | *': syntax error: unexpected end of file'*) answer=open ;;
-            *": unexpected token \`EOF' in conditional command") answer=open ;;
-            *': here-document at line '*' delimited by end-of-file '*) answer=open ;;
-            *) answer=wrong ;;
+        __ta_parse "$__text" || :
+        IFS='' builtin read -r __message <"$__ta_dir/parsed" || :
+        case $__message in
+            *': unexpected EOF while looking for matching '* | *': syntax error: unexpected end of file'*) __answer=open ;;
+            *": unexpected token \`EOF' in conditional command") __answer=open ;;
+            *': here-document at line '*' delimited by end-of-file '*) __answer=open ;;
+            *) __answer=wrong ;;
         esac
     fi
-    builtin printf 'K %d %s\0' "$number" "$answer" 1<>"$__ta_dir/records"
+    builtin printf 'K %d %s\0' "$__number" "$__answer" 1<>"$__ta_dir/records"
 }
 
 # Parse $1, which goes on a list whose first command leaves the process that parses it: nothing of it can ever run.
@@ -229,22 +229,22 @@ __ta_parse() (
 
 __ta_bind() {
     # shellcheck disable=SC2016 # bash expands it when the key is pressed
-    local map run='builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"; { __ta_restore && :; } 2>/dev/null'
-    run="\\025\\001 { __ta_quiet && :; } 2>/dev/null; $run\\015"
+    local __map __run='builtin eval -- \"$__ta_line\" <>\"$__ta_tty\"; { __ta_restore && :; } 2>/dev/null'
+    __run="\\025\\001 { __ta_quiet && :; } 2>/dev/null; $__run\\015"
     builtin bind 'set enable-bracketed-paste off' 'set bell-style none' 'set echo-control-characters off'
-    for map in emacs vi-insert vi-command; do
-        builtin bind -m "$map" '"\t": complete' '"\001": complete' '"\034": complete' '"\035": complete' "\"\\036\": \"$run\""
-        builtin bind -m "$map" -x '"\037": __ta_repair'
+    for __map in emacs vi-insert vi-command; do
+        builtin bind -m "$__map" '"\t": complete' '"\001": complete' '"\034": complete' '"\035": complete' "\"\\036\": \"$__run\""
+        builtin bind -m "$__map" -x '"\037": __ta_repair'
     done
     builtin complete -E -F __ta_serve
 } 2>/dev/null
 
 __ta_repair() {
-    local status=$?
+    local __status=$?
     __ta_bind
-    __ta_return "$status"
+    __ta_return "$__status"
     __ta_draw
-    __ta_report "$status"
+    __ta_report "$__status"
 }
 
 # Interrupted by Ctrl-C, ~/.bashrc ends early and so does this file: the first report then comes here.
