@@ -44,6 +44,7 @@ def drawn(expanded: str) -> str:
         ("目录 🦀 $ ", "目录 🦀 $ ", ""),
         ("\x01\x1b[31m\x02\x01\x1b[1m\x02a\x01\x1b[0m\x02\x01\x1b7hidden\x1b8\x02$ ", "a$ ", ""),
         ("lonely \x02$ \x01", "lonely $ ", ""),
+        ("\x1b\x010\x02begun \x1b", "begun ", ""),
     ],
 )
 def test_a_prompt_is_parted_into_what_is_drawn_and_what_is_sent_once(expanded: str, shown: str, controls: str) -> None:

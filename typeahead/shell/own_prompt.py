@@ -6,12 +6,13 @@ import re
 
 from typeahead.shell import prompt
 
-# Colours; strings for the terminal (titles, marks, the directory); all other sequences.
+# Colours; strings for the terminal (titles, marks, the directory); all other sequences; what begins one and ends none.
 _SEQUENCE = re.compile(
     r"(?P<style>\x1b\[[0-9;:]*m)"
     r"|(?P<string>\x1b[]PX^_].*?(?:\x07|\x1b\\))"
     r"|(?P<charset>\x1b[()*+].|[\x0e\x0f])"
-    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~])",
+    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~])"
+    r"|(?P<lone>\x1b)",
     re.DOTALL,
 )
 _HIDDEN = re.compile("\x01([^\x01\x02]*)\x02")
@@ -72,7 +73,7 @@ def _hidden(text: str, controls: list[str]) -> str:
 def _sequence(match: re.Match[str], controls: list[str]) -> str:
     if match["style"]:
         return _style(match[0])
-    if match["charset"]:
+    if match["charset"] or match["lone"]:
         return ""
     if match["string"] and not match[0].startswith(_LINK):
         controls.append(match[0])
