@@ -14,6 +14,8 @@ import pytest
 
 from typeahead import config
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 ROOT = Path(__file__).parent.parent
 LINUX = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="optional: /proc is Linux's")
 

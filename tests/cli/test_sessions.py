@@ -17,6 +17,8 @@ from typeahead.text import suggester
 from typeahead.text.baselines import CharacterNgram, NewestMatch
 from typeahead.text.replay import read_sessions
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 LINES = {
     "ann": ["git status", "ls", "git status", "git stash", "ls", "git status"],
     "bob": ["cd /tmp", "ls", "cd /tmp", "ls -l"],

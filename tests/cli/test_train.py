@@ -24,6 +24,8 @@ from typeahead.rnn import checkpoint
 from typeahead.rnn.network import NetworkConfig
 from typeahead.rnn.train import Event, TrainConfig
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 SMALL = ["--hidden-size", "8", "--seq-len", "8", "--batch-size", "4", "--threads", "1"]
 
 

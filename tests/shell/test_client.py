@@ -25,6 +25,8 @@ from typeahead.shell.client import Client, Reply, request
 from typeahead.shell.journal import MAX_UNSENT_RECORDS
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, open_connection
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
 
 

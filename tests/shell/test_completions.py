@@ -18,6 +18,8 @@ from typeahead.shell import completions
 from typeahead.shell.completions import Completion
 from typeahead.text.surroundings import Surroundings
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 BASHRC = f"""
 . {BASH_COMPLETION}

@@ -25,6 +25,8 @@ from typeahead.shell.daemon import MAX_LOG_BYTES, prepare_kernel_cache
 from typeahead.shell.launch import start_daemon
 from typeahead.shell.protocol import MAX_LINE_BYTES, encode, request
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)

@@ -14,6 +14,8 @@ from tests.shell.terminal import TableDaemon, Terminal, shell_command, wait_unti
 from typeahead.shell.app.emoji import parted
 from typeahead.shell.app.resizing import rows_above
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 LONG = "echo " + " ".join(f"word{number}" for number in range(20))
 WIDE = "echo 漢字かな交じり文 " * 6
 TABLE = {"git com": "git commit -m 'mend it'", "日本": "日本語の長い提案 " + "長い" * 40, "a\u0301": "a\u0301bc"}

@@ -28,6 +28,8 @@ from tests.shell.own_shell import (
 )
 from tests.shell.terminal import TableDaemon, Terminal, is_running, wait_until
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 INIT = Path(typeahead.__file__).parent / "shell" / "init.bash"
 
 # The public face of bash-preexec: these arrays, this mark, a DEBUG trap that leaves alone what stands in

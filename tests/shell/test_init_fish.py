@@ -29,7 +29,10 @@ from tests.shell.terminal import TableDaemon, Terminal, wait_until
 
 INIT = Path(typeahead.__file__).parent / "shell" / "init.fish"
 
-pytestmark = pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed"),
+]  # each test opens a shell or a terminal
 
 Fish = Callable[..., Terminal]
 

@@ -26,7 +26,10 @@ from typeahead.shell import integration
 from typeahead.shell.protocol import request
 
 ZSH = shutil.which("zsh") or ""
-pytestmark = pytest.mark.skipif(not ZSH, reason="zsh is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ZSH, reason="zsh is not installed"),
+]  # each test opens a shell or a terminal
 HIGHLIGHTING = Path("/usr/share/zsh-syntax-highlighting/zsh-syntax-highlighting.zsh")
 AUTOSUGGESTIONS = Path("/usr/share/zsh-autosuggestions/zsh-autosuggestions.zsh")
 INIT = "source ~/init.zsh\n"

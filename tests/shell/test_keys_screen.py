@@ -13,6 +13,8 @@ import pytest
 from tests.shell.terminal import TableDaemon, Terminal, shell_command, wait_until
 from typeahead import config
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 SUGGESTED = "git commit -m 'mend it'"
 BLOCK, BEAM, AS_BEFORE = b"\x1b[2 q", b"\x1b[6 q", b"\x1b[0 q"  # shapes of the cursor
 Open = Callable[..., Terminal]

@@ -11,6 +11,8 @@ import pytest
 from tests.shell.fake_daemon import Start
 from tests.shell.terminal import TableDaemon, Terminal, wait_until
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 Open = Callable[..., Terminal]
 
 BASHRC = """

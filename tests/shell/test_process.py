@@ -22,6 +22,8 @@ from typeahead.shell.process import Outcome
 from typeahead.shell.process.choice import open_shell
 from typeahead.shell.terminal import Terminal
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 
 @pytest.fixture
 def bash(tmp_path: Path, isolated_home: Path) -> Iterator[Driven]:

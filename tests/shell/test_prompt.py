@@ -18,6 +18,8 @@ from typeahead import config
 from typeahead.shell import first_prompt, own_prompt, prompt
 from typeahead.shell.terminal import Terminal as OwnTerminal
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 Open = Callable[..., Terminal]
 
 

@@ -13,6 +13,8 @@ from tests.shell.terminal import Terminal, wait_until
 from typeahead import config
 from typeahead.history import History
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 Open = Callable[..., Terminal]
 LOOP = "for i in 1 2\ndo\n  echo item $i\ndone"
 AWAY = "the daemon is away"

@@ -16,6 +16,8 @@ from typeahead.errors import DaemonError
 from typeahead.history import History
 from typeahead.shell.protocol import request
 
+pytestmark = pytest.mark.slow  # each test opens a shell or a terminal
+
 TABLE = {
     "git com": "git commit -m 'mend it'",
     "cat long": "cat long " + "x" * 200,

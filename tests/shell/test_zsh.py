@@ -16,7 +16,10 @@ from tests.shell.driven import Driven, Opener
 from tests.shell.terminal import is_running, wait_until
 from typeahead.shell.process import Outcome
 
-pytestmark = pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed"),
+]  # each test opens a shell or a terminal
 
 
 def test_a_line_ends_with_its_status_and_the_directory(zsh: Driven, tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ from typeahead.shell.process.choice import open_shell
 from typeahead.shell.process.zsh import Zsh
 from typeahead.shell.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed"),
+]  # each test opens a shell or a terminal
 
 
 # Start-up files

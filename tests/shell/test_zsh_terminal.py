@@ -14,7 +14,10 @@ import pytest
 from tests.shell.terminal import TableDaemon, Terminal, children_named, is_running, wait_until
 from typeahead import config
 
-pytestmark = pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed"),
+]  # each test opens a shell or a terminal
 
 
 @pytest.fixture
