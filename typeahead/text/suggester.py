@@ -296,13 +296,14 @@ class Suggester:
     def _start_line(self) -> None:
         self._shown = ""  # the line last suggested; "" for none
         self._claims: list[tuple[int, str, float]] = []  # of this line: where it was typed to, what was shown, how sure
+        # Once a line: it may wait for a disk.
+        self._repository = self._surroundings.repository(self._cwd) if self._surroundings is not None else None
         self._weigh()
 
     def _weigh(self) -> None:
         """Weigh the past lines for the present occasion."""
         self._version = self._user.version
-        repository = self._surroundings.repository(self._cwd) if self._surroundings is not None else None
-        repeats = self._user.recall.weigh(self._past, self._cwd, self._after_failure, repository)
+        repeats = self._user.recall.weigh(self._past, self._cwd, self._after_failure, self._repository)
         self._sources.start_line(repeats, self._cwd)
 
     def _judge(self, line: str) -> None:
