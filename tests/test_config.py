@@ -21,7 +21,10 @@ SETTINGS = [
 ]
 # A permitted value of each setting that is not its default.
 OTHER: dict[type, Any] = {bool: False, int: 7, float: 1.0, str: "other"}
-OTHER_OF_A_FEW = {"dial": "quiet", "prompt": "short", "editing": "vi", "status": True, "hint": True}
+OTHER_OF_A_FEW = {
+    **{"dial": "quiet", "prompt": "short", "editing": "vi", "status": True, "hint": True},
+    **{"save_detections": True, "refractory_s": 2.0},
+}
 
 
 def write(text: str | bytes) -> Path:
@@ -45,7 +48,7 @@ def load_or_message() -> config.Config | str:
 def test_without_a_file_every_setting_has_its_default() -> None:
     loaded = config.load()
     assert loaded == config.Config(
-        config.TextConfig(), config.DaemonConfig(), config.ShellConfig(), config.KeysConfig()
+        config.TextConfig(), config.DaemonConfig(), config.ShellConfig(), config.KeysConfig(), config.VoiceConfig()
     )
 
 
@@ -114,6 +117,10 @@ def test_words_for_false(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[shel]\n", "unknown section [shel]; known: text, daemon, shell"),
         ("suggest = true\n", "unknown section [suggest]"),
         ("text = 3\n", "text = 3 is not a section; write [text]"),
+        ("[voice]\ncommand = {}\n", "unknown setting voice.command; known: model, device, sensitivity"),
+        ("[voice]\ncommands = 'ls'\n", "voice.commands = 'ls' is not a section; write [voice.commands]"),
+        ("[text.commands]\n", "unknown setting text.commands"),
+        ("[voice]\nsensitivity = 1.5\n", "voice.sensitivity = 1.5 is not between 0 and 1; the default is 0.5"),
         ("[text\n", "cannot be read as TOML"),
         (b"[text]\nmodel = '\xff'\n", "cannot be read as TOML"),
         (f"x = {'[' * 10_000}", "cannot be read as TOML"),
@@ -180,6 +187,14 @@ def test_any_value_of_any_setting_has_the_defaults_type_or_is_refused(value: obj
             got = getattr(getattr(loaded, room), name)
             assert type(got) is type(default)
             assert not isinstance(got, float) or math.isfinite(got)
+
+
+def test_the_command_map_is_a_table_of_its_own_and_no_setting() -> None:
+    assert config.voice_commands() == {}
+    write("[voice]\nsensitivity = 1\n[voice.commands]\ntests = 'make test'\nup = {}\n")
+    assert config.load().voice == config.VoiceConfig(sensitivity=1.0)
+    assert config.voice_commands() == {"tests": "make test", "up": {}}
+    assert not any("commands" in setting.name for setting in config.settings())
 
 
 def test_settings_cannot_be_changed_after_loading() -> None:

@@ -77,6 +77,19 @@ class KeysConfig:
     complete_back: str = "s-tab"
     edit_in_editor: str = "c-x,c-e"
     new_line: str = "alt-enter"
+    talk: str = "f4 c-x,t"  # listen to what is said, and again: no longer
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """What you say. The words and what they do are a table of their own, ``[voice.commands]``: `voice.commands`."""
+
+    model: str = ""  # path of a .safetensors file; empty: the shipped voice model
+    device: str = ""  # the microphone, by its name, a part of that, or its number; empty: the system's own
+    sensitivity: float = 0.5  # 0 to 1; higher hears more, also what nobody has said
+    refractory_s: float = 1.0  # for which a word that was heard is not heard again
+    sleep_word: str = ""  # said once, nothing is heard until it is said again; empty: none
+    save_detections: bool = False  # keep the sound of each word that was heard, to look into mistakes
 
 
 @dataclass(frozen=True)
@@ -87,15 +100,25 @@ class Config:
     daemon: DaemonConfig
     shell: ShellConfig
     keys: KeysConfig
+    voice: VoiceConfig
 
 
-_ROOMS: dict[str, type] = {"text": TextConfig, "daemon": DaemonConfig, "shell": ShellConfig, "keys": KeysConfig}
+_ROOMS: dict[str, type] = {
+    "text": TextConfig,
+    "daemon": DaemonConfig,
+    "shell": ShellConfig,
+    "keys": KeysConfig,
+    "voice": VoiceConfig,
+}
+_TABLES = {"voice": "commands"}  # room -> what stands in it and is no setting, but a table that others read
 # The least and the greatest value that makes sense, inclusive.
 _BOUNDS: dict[tuple[str, str], tuple[float, float]] = {
     ("text", "beam_width"): (1, 256),
     ("text", "max_length"): (1, 4096),
     ("daemon", "idle_s"): (0.01, 1e9),
     ("daemon", "nice"): (0, 19),
+    ("voice", "sensitivity"): (0, 1),
+    ("voice", "refractory_s"): (0, 60),
 }
 _CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("text", "dial"): ("quiet", "balanced", "eager"),
@@ -144,14 +167,36 @@ def _room(kind: type[_Room], room: str, table: Any, override: dict[str, Any]) ->
         raise ConfigError(f"{config_file()}: {room} = {table!r} is not a section; write [{room}]")
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name in table:
-        if name not in known:
+        if name not in known and name != _TABLES.get(room):
             raise ConfigError(f"{config_file()}: unknown setting {room}.{name}; known: {', '.join(known)}")
+    _table(table, room)
     values: dict[str, Any] = {}
     for name, field in known.items():
         value, where = _given(room, name, field.default, table, override)
         if where != DEFAULT:
             values[name] = _check(value, field.default, where, room, name)
     return kind(**values)
+
+
+def voice_commands() -> dict[str, Any]:
+    """Return the table ``[voice.commands]`` as it stands in the file, unchecked; `typeahead.voice.commands` reads it.
+
+    Raises
+    ------
+    ConfigError
+        The file is not TOML, or what stands there is no table.
+    """
+    room = _read_file(config_file()).get("voice", {})
+    return _table(room, "voice") if isinstance(room, dict) else {}
+
+
+def _table(section: dict[str, Any], room: str) -> dict[str, Any]:
+    """Return the table in a room's section that holds no settings."""
+    name = _TABLES.get(room, "")
+    table = section.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{config_file()}: {room}.{name} = {table!r} is not a section; write [{room}.{name}]")
+    return table
 
 
 def _given(room: str, name: str, default: Any, table: dict[str, Any], override: dict[str, Any]) -> tuple[Any, str]:

@@ -42,8 +42,9 @@ def test_set_makes_the_file_and_the_setting_holds(run: Run) -> None:
         ("dial", "eager", "eager"),
         ("beam_width", "8", 8),
         ("idle_s", "60", 60.0),
-        ("model", 'a "b"\\c.safetensors', 'a "b"\\c.safetensors'),
-        ("model", "", ""),
+        ("text.model", 'a "b"\\c.safetensors', 'a "b"\\c.safetensors'),
+        ("text.model", "", ""),
+        ("sensitivity", "1", 1.0),
     ],
 )
 def test_a_value_is_read_back_as_it_was_meant(run: Run, name: str, text: str, value: object) -> None:
@@ -60,6 +61,7 @@ def test_a_value_is_read_back_as_it_was_meant(run: Run, name: str, text: str, va
         (["set", "nice", "-5"], "daemon.nice = -5 is not between 0 and 19"),
         (["set", "beam_width", "4.5"], "text.beam_width = '4.5' is not a whole number"),
         (["set", "idle_s", "nan"], "is not between 0.01 and"),
+        (["set", "model", "x"], "'model' is more than one setting; choose one of text.model, voice.model"),
         (["set", "colour", "red"], "'colour' is no setting; choose one of text.model"),
         (["set", "shell.adapt", "off"], "'shell.adapt' is no setting"),
         (["unset", "colour"], "'colour' is no setting"),
@@ -73,6 +75,16 @@ def test_what_is_wrong_is_one_line_and_changes_nothing(run: Run, args: list[str]
     assert words in err
     assert err.count("\n") == 1
     assert path.read_text() == "[text]\nadapt = true\n"
+
+
+def test_settings_of_the_voice_go_beside_what_words_do(run: Run) -> None:
+    path = written('[voice.commands]\ntests = "make test"  # mine\n')
+    assert run("config", "set", "device", "headset")[0] == 0
+    assert (config.load().voice.device, config.voice_commands()) == ("headset", {"tests": "make test"})
+    assert "# mine" in path.read_text()
+    assert run("config", "unset", "device")[0] == 0
+    assert path.read_text().endswith('[voice.commands]\ntests = "make test"  # mine\n')
+    assert config.voice_commands() == {"tests": "make test"}
 
 
 COMMENTED = """# mine

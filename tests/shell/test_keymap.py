@@ -123,7 +123,8 @@ def test_a_key_that_is_the_beginning_of_another_is_refused() -> None:
         keymap.table(replace(KeysConfig(), accept="c-x"))
     with pytest.raises(ConfigError, match=r"^keys.toggle = 'c-t c-t,a': c-t is the beginning of c-t,a; take"):
         keymap.table(replace(KeysConfig(), toggle="c-t c-t,a"))
-    assert keymap.table(replace(KeysConfig(), accept="c-x", forget="", toggle="", show_source="", edit_in_editor=""))
+    others = dict.fromkeys(["forget", "toggle", "show_source", "edit_in_editor", "talk"], "")
+    assert keymap.table(replace(KeysConfig(), accept="c-x", **others))
 
 
 def test_the_line_editors_own_keys_are_each_given_once() -> None:

@@ -244,7 +244,15 @@ def test_changed_keys_replace_the_old_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "name"), [("\x12", "search"), ("\t", "complete"), ("\x1b[Z", "complete_back"), ("\x18\x05", "edit")]
+    ("keys", "name"),
+    [
+        ("\x12", "search"),
+        ("\t", "complete"),
+        ("\x1b[Z", "complete_back"),
+        ("\x18\x05", "edit"),
+        ("\x18t", "talk"),
+        ("\x1bOS", "talk"),
+    ],
 )
 def test_what_is_made_elsewhere_is_called(keys: str, name: str) -> None:
     called: list[str] = []

@@ -94,7 +94,7 @@ def _warn(room: str, short: str) -> None:
     variable = f"TYPEAHEAD_{room}_{short}".upper()
     if variable in os.environ:
         click.echo(f"typeahead: {variable} is set in the environment and goes before the file", err=True)
-    if room != "shell":
+    if room in ("text", "daemon"):
         with contextlib.suppress(DaemonError):
             request({"op": "status"}, _ANSWER_TIMEOUT_S)
             click.echo("typeahead: the daemon heeds it when it starts again: typeahead daemon stop", err=True)

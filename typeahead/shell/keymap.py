@@ -46,6 +46,7 @@ ACTIONS = (
     Action("complete_back", "go back in the completions", PROMPT),
     Action("edit_in_editor", "edit the line in $VISUAL or $EDITOR", PROMPT),
     Action("new_line", "begin another line of the command", PROMPT),
+    Action("talk", "listen to what you say, and again: no longer", PROMPT),
 )
 
 # In vi's command mode, as users of zsh-autosuggestions and of bash's vi mode know them: action -> keys.

@@ -54,6 +54,7 @@ class Hooks:
     complete: Handler = _nothing
     complete_back: Handler = _nothing
     edit: Handler = _nothing  # in an editor
+    talk: Handler = _nothing
 
 
 def bindings(
@@ -208,6 +209,9 @@ class _Table:
 
     def edit_in_editor(self, event: KeyPressEvent) -> None:
         self._hooks.edit(event)
+
+    def talk(self, event: KeyPressEvent) -> None:
+        self._hooks.talk(event)
 
 
 def is_followed(ghost: Ghost) -> bool:
