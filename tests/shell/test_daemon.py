@@ -418,6 +418,12 @@ def test_a_damaged_history_is_told_and_left_alone(start: Start, connect: Callabl
         b'{"op": "hello", "session": "s", "lines": [5]}',
         b'{"op": "hello", "session": "s", "last_record": "x"}',
         b'{"op": "ping", "id": {"a": 1}}',
+        b'{"op": "say"}',
+        b'{"op": "say", "word": 5, "line": "ls"}',
+        b'{"op": "say", "word": "go", "mode": "key", "key": ["accept"]}',
+        b'{"op": "say", "word": "go", "line": "ls", "mode": "fly"}',
+        b'{"op": "say", "word": "go", "line": "ls\\n"}',
+        b'{"op": "say", "word": "go", "line": "ls", "confidence": 1e300}',
         b"\xff\xff",
         b"x" * (MAX_LINE_BYTES + 5000),
         b"[" * 60_000,
@@ -452,9 +458,10 @@ json_values = st.recursive(
     max_leaves=5,
 )
 field_names = ["id", "session", "prefix", "cwd", "n", "wait", "command", "status", "started", "lines", "last_record"]
+field_names += ["said", "word", "line", "mode", "key", "confidence", "cooldown_s", "when"]
 requests = st.builds(
     lambda op, fields: {"op": op, **fields},
-    st.sampled_from(["hello", "suggest", "record", "status", "ping"]) | json_values,
+    st.sampled_from(["hello", "suggest", "record", "status", "ping", "say"]) | json_values,
     st.dictionaries(st.sampled_from(field_names), json_values),
 ).filter(lambda message: message["op"] != "stop")
 

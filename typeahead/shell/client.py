@@ -105,6 +105,7 @@ class Client:
         self.on_disconnect: Callable[[int], object] | None = None
         self.on_forgotten: Callable[[int], object] | None = None  # with the number of commands; of other sessions too
         self.on_found: Callable[[Message], object] | None = None  # with the answer to the newest search
+        self.on_said: Callable[[Message], object] | None = None  # of a line editor: with a spoken word, see `protocol`
         self._problem: str | None = None
         self.socket_path: Path | None = None
         try:
@@ -302,7 +303,7 @@ class Client:
         """Return the greeting, with as many of the newest lines as fit: a new daemon continues from them."""
         lines, last_record = self._journal.remembered(_HELLO_BYTES), self._journal.last_record
         greeting = {"op": "hello", "session": self.session, "version": __version__, "environ": self._environ}
-        return greeting | {"lines": lines, "last_record": last_record}
+        return greeting | {"lines": lines, "last_record": last_record, "said": self.on_said is not None}
 
     def _take(self, message: Message) -> Reply | None:
         """Act on one message of the daemon; return it when it answers the newest question."""
@@ -324,6 +325,8 @@ class Client:
             self._settle(message)
         if op == "forgot":
             self._forgot(message.get("commands"))
+        if op == "said" and self.on_said is not None:
+            self.on_said(message)
         return None
 
     def _settle(self, message: Message) -> None:

@@ -27,6 +27,8 @@ class Connection:
     greeted: bool = False
     plain: bool = False  # speaks the plain dialect
     session: str = ""  # "" is replaced by a private one
+    wants_said: bool = False  # is a line editor, which wants to be told of spoken words
+    typed: float = 0.0  # when somebody typed there last, by the monotonic clock
 
 
 class Connections:

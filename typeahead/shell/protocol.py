@@ -7,7 +7,8 @@ and the connection stays.
 ======== ============================================ ==============================================================
 op       request                                      reply
 ======== ============================================ ==============================================================
-hello    session, lines, last_record, names, environ  version, pid, state; ``lines`` are the session's earlier ones
+hello    session, lines, last_record, names, environ, version, pid, state; ``lines`` are the session's earlier ones;
+         said                                         ``said``: true of a line editor that wants to hear of words
 names    names, environ                               names: how many; what the session's shell knows replaces what
                                                       it knew (``names``: aliases, functions, builtins; ``environ``:
                                                       PATH, HOME, CDPATH and the mere names of other variables)
@@ -28,9 +29,13 @@ rank     lines, cwd                                   log_probs: how likely the 
 forget   pattern, last, since or exact                forgotten: lines removed; commands: distinct ones among them
 status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
 stats                                                 version, state, learnt, learning, questions, latency_ms
+say      word, line, mode, key, confidence,           delivered: whether there is such a line editor, of which the
+         cooldown_s, when                             one that was typed in last is told; session: its name
 stop                                                  nothing more; the daemon ends
 state    (sent unasked to whoever has said hello)     state
 forgot   (sent unasked to whoever has said hello)     commands: whoever remembers lines should let go of them
+said     (sent unasked to who wants it: see hello)     the fields of say, which `shell.spoken` explains, and ``at``:
+                                                      when, by the machine's monotonic clock in seconds
 ======== ============================================ ==============================================================
 
 ``session`` may stand in any request; by default it is the one of the hello. ``state`` is "loading" or "failed" (the

@@ -39,6 +39,7 @@ from typeahead.shell.protocol import (
 )
 from typeahead.shell.runs import Scope
 from typeahead.shell.sessions import Sessions, stored_name
+from typeahead.shell.spoken import spoken_fields
 from typeahead.shell.store import BUSY_RETRY_S, Store
 from typeahead.shell.worker import Answer, Load, Question, Worker, log_error, row_of
 
@@ -97,6 +98,7 @@ class Server:
             "status": self._status,
             "ping": self._status,
             "stats": self._stats,
+            "say": self._say,
             "stop": self._stop,
         }
         self._connections = Connections(listener, self._handle, lambda connection: self._sessions.bind(connection, ""))
@@ -208,7 +210,8 @@ class Server:
             self._worker.open(name, self._store.of_session(name, _CONTEXT_LINES) if connection.plain else earlier)
         if names is not None or environ is not None:
             self._worker.surround(name, names, environ)
-        connection.greeted = True
+        connection.greeted, connection.wants_said = True, message.get("said") is True
+        connection.typed = time.monotonic()
         self._check_weights(now=True)
         self._learner.catch_up()  # other processes may have stored something
         return {"version": __version__, "pid": os.getpid(), "state": self._worker.state}
@@ -226,6 +229,8 @@ class Server:
 
     def _question(self, connection: Connection, message: Message, default_n: int, why: bool = False) -> Question:
         prefix = text_field(message, "prefix", MAX_PREFIX)
+        if prefix:  # the empty line is asked about also when a command ends where nobody looks
+            connection.typed = time.monotonic()
         cwd = text_field(message, "cwd", MAX_PREFIX, default=None)
         n = message.get("n", default_n)
         if type(n) is not int or not 1 <= n <= MAX_SUGGESTIONS:
@@ -316,6 +321,15 @@ class Server:
             "questions": self._num_questions,
             "latency_ms": quantiles(sorted(self._latencies_ms)),
         }
+
+    def _say(self, connection: Connection, message: Message) -> Message:
+        spoken = spoken_fields(message)
+        editors = [other for other in self._connections if other.wants_said and not other.plain]
+        if not editors:
+            return {"delivered": False, "session": None}
+        last = max(editors, key=lambda editor: editor.typed)
+        self._connections.send(last, {"op": "said", **spoken._asdict(), "at": time.monotonic()})
+        return {"delivered": True, "session": stored_name(last.session)}
 
     def _stop(self, connection: Connection, message: Message) -> Message:
         self.stopping = "asked to"
