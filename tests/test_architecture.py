@@ -34,7 +34,7 @@ FLOORS = [
 # Outside library (or part of the standard library) -> the modules and rooms that may import it. A library that is not
 # here may not be imported at all.
 DOORS = {
-    "numba": ["rnn"],
+    "numba": ["rnn", "voice.mfcc"],  # a frame's features are no network's business
     "llvmlite": ["rnn"],  # what numba compiles with
     "safetensors": ["rnn.checkpoint"],
     "threadpoolctl": ["rnn"],
@@ -44,6 +44,9 @@ DOORS = {
     "librosa": ["voice.mfcc"],
     "scipy": ["rnn", "voice.mfcc"],  # in rnn only the BLAS that numba calls
     "sounddevice": ["voice.audio"],
+    "soundfile": ["voice.recordings"],
+    "soxr": ["voice.recordings"],
+    "PIL": ["voice.spectrograms"],
     "platformdirs": ["config"],
     "prompt_toolkit": ["shell.app"],
     "pygments": ["shell.app"],

@@ -38,7 +38,7 @@ def symbols(rng) -> np.ndarray:
 
 
 def make(symbols: np.ndarray, config: TrainConfig = CONFIG, network: NetworkConfig = NETWORK) -> Training:
-    return Training(Network.create(network, seed=config.seed), symbols[:-200], symbols[-200:], config)
+    return Training.of_symbols(Network.create(network, seed=config.seed), symbols[:-200], symbols[-200:], config)
 
 
 def resume(symbols: np.ndarray, path: Path, config: TrainConfig = CONFIG, network: NetworkConfig = NETWORK) -> Training:
@@ -224,7 +224,7 @@ def test_the_average_follows_the_weights_by_its_formula(symbols):
 
 
 def test_without_validation_symbols_the_newest_weights_are_kept(symbols):
-    training = Training(Network.create(NETWORK, 1), symbols, None, CONFIG)
+    training = Training.of_symbols(Network.create(NETWORK, 1), symbols, None, CONFIG)
     Loop(training).run()
     assert training.figures().valid_loss is None
     assert training.figures().best_step == 24
@@ -350,7 +350,7 @@ from typeahead.rnn.train import Hooks, Loop, TrainConfig, Training
 settings = json.loads(sys.argv[2])
 symbols = np.fromfile(settings["text"], np.uint8)
 config = TrainConfig(**settings["train"])
-training = Training(Network.create(NetworkConfig(**settings["network"]), 1), symbols[:-200], symbols[-200:], config)
+training = Training.of_symbols(Network.create(NetworkConfig(**settings["network"]), 1), symbols[:-200], symbols[-200:], config)
 path = sys.argv[1]
 if settings["resume"]:
     training.restore(*checkpoint.load(path))
@@ -366,7 +366,9 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(symbols, tmp_path):
     train = {"steps": 200, "minutes": None, "seq_len": 8, "batch_size": 4, "eval_interval": 20, "threads": 2}
     text, path = tmp_path / "text", tmp_path / "run.checkpoint.safetensors"
     symbols.tofile(text)
-    whole = Training(Network.create(NetworkConfig(**network), 1), symbols[:-200], symbols[-200:], TrainConfig(**train))
+    whole = Training.of_symbols(
+        Network.create(NetworkConfig(**network), 1), symbols[:-200], symbols[-200:], TrainConfig(**train)
+    )
     Loop(whole).run()
 
     settings = {"text": str(text), "network": network, "train": {**train, "checkpoint_s": 0.0}}
@@ -390,6 +392,8 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(symbols, tmp_path):
             break
         assert child.returncode == -signal.SIGKILL
     assert kills >= 3
-    final = Training(Network.create(NetworkConfig(**network), 2), symbols[:-200], symbols[-200:], TrainConfig(**train))
+    final = Training.of_symbols(
+        Network.create(NetworkConfig(**network), 2), symbols[:-200], symbols[-200:], TrainConfig(**train)
+    )
     final.restore(*checkpoint.load(path))
     assert_same_bits(whole, final)

@@ -65,6 +65,11 @@ def _setting(
 @_setting("--eval-interval", _COUNT, "a twentieth of the time", "Steps between evaluations.")
 @_setting("--seed", click.IntRange(min=0), "0", "Draws weights, order and dropout.")
 @_setting("--threads", _COUNT, "2, on one core 1", "Parts a batch is split into.")
+@click.option("--voice", is_flag=True, help="CORPUS is a folder with one folder of recordings a word.")
+@click.option(
+    "--words", metavar="A,B,...", help="With --voice: the words to know; the others are unknown.  [default: all]"
+)
+@click.option("--noise", multiple=True, metavar="PATH", help="With --voice: recordings of noise to mix in.")
 @click.option("--init", metavar="MODEL", help="Start from this model's weights (fine-tune).")
 @click.option("--resume", is_flag=True, help="Go on with the run whose checkpoint lies beside --output.")
 @click.option("--force", is_flag=True, help="Replace an existing model, and drop its checkpoint.")
@@ -137,7 +142,7 @@ def _loop(run: Run, places: Places, progress: Progress, metrics: Metrics, signal
 
     def keep(network: Network, figures: Figures) -> None:
         found = asdict(figures) | {"date": datetime.now(UTC).isoformat(timespec="seconds")}
-        save_model(places.model, network, run.about | {"figures": found})
+        save_model(places.model, run.stored(network), run.about | {"figures": found}, run.tables)
 
     def report(event: Event) -> None:
         progress.show(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from typeahead import __version__
+from typeahead.cli import voice_run
 from typeahead.errors import ModelFileError, TrainingError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".safetensors"
 _MISSING = "Missing argument 'CORPUS...': files, folders or - for standard input (or --resume --output MODEL)."
-PATHS = {"corpus", "valid", "init"}
+PATHS = {"corpus", "valid", "init", "noise"}
 # What belongs to this call of the program, not to the run that a checkpoint describes.
 _CALL_ONLY = {"resume", "force", "plot", "output"}
 
@@ -72,6 +73,8 @@ class Run:
     about: dict[str, Any]  # for the model
     settings: dict[str, Any]  # for a later --resume
     reported_step: int
+    tables: dict[str, Array]  # for the model: what goes with the weights but is not trained
+    stored: Callable[[Network], Network] = lambda network: network  # how the weights are written
 
 
 def find_places(corpus: Sequence[str], output: str | None) -> Places:
@@ -111,6 +114,10 @@ def fresh(places: Places, given: dict[str, Any]) -> Run:
         raise click.UsageError("Give --steps or --minutes, not both.")
     if "valid" in given and "valid_fraction" in given:
         raise click.UsageError("Give --valid or --valid-fraction, not both.")
+    if "voice" in given and "init" in given:
+        raise click.UsageError("--init does not go with --voice.")
+    if "voice" not in given and (alone := {"words", "noise"} & given.keys()):
+        raise click.UsageError(f"--{min(alone)} goes with --voice.")
     for path in (places.model, places.checkpoint):
         if path.exists() and "force" not in given:
             resume = "--resume goes on with its run, " if places.checkpoint.exists() else ""
@@ -121,9 +128,12 @@ def fresh(places: Places, given: dict[str, Any]) -> Run:
     chosen = {name: given[name] for name in TrainConfig.__dataclass_fields__ if name in given}
     if "steps" in chosen:
         chosen["minutes"] = None
-    config = TrainConfig(**({"threads": default_threads()} | chosen))
-    network, origin = _network(given, config.seed)
+    defaults = voice_run.TRAIN if "voice" in given else {}
+    config = TrainConfig(**(defaults | {"threads": default_threads()} | chosen))
     settings = {name: value for name, value in given.items() if name not in _CALL_ONLY}
+    if "voice" in given:
+        return _prepare(places, None, config, settings, None)
+    network, origin = _network(given, config.seed)
     return _prepare(places, network, config, settings, origin)
 
 
@@ -150,7 +160,7 @@ def _network(given: dict[str, Any], seed: int) -> tuple[Network, str | None]:
 
 def _prepare(
     places: Places,
-    network: Network,
+    network: Network | None,
     config: TrainConfig,
     settings: dict[str, Any],
     origin: str | None,
@@ -159,11 +169,14 @@ def _prepare(
     """Read the data and put everything together; ``known_data`` is what a resumed run was trained on."""
     from typeahead.rnn.train import Training
 
+    if settings.get("voice"):
+        training, about, tables = voice_run.prepare(network, config, settings, config.seed)
+        _check_data(about["data"], known_data)
+        return Run(training, about | {"init": None}, settings, -1, tables, lambda network: network.cast("float16"))
+    assert network is not None  # only a voice's is drawn when its words are known
     train_data, valid_data, data = _read_data(places, settings)
-    for part, name in (("train", "corpus"), ("valid", "validation data")):
-        if known_data is not None and data[part].get("sha256") != known_data[part].get("sha256"):
-            raise TrainingError(f"the {name} is not what this run began with; give that, or start anew with --force")
-    training = Training(network, train_data, valid_data, config)
+    _check_data(data, known_data)
+    training = Training.of_symbols(network, train_data, valid_data, config)
     about = {
         "kind": "text",
         "program": f"typeahead {__version__}",
@@ -172,7 +185,13 @@ def _prepare(
         "data": data,
         "init": origin,
     }
-    return Run(training, about, settings, -1)
+    return Run(training, about, settings, -1, {})
+
+
+def _check_data(data: dict[str, Any], known: dict[str, Any] | None) -> None:
+    for part, name in (("train", "corpus"), ("valid", "validation data")):
+        if known is not None and data[part].get("sha256") != known[part].get("sha256"):
+            raise TrainingError(f"the {name} is not what this run began with; give that, or start anew with --force")
 
 
 def _read_data(places: Places, settings: dict[str, Any]) -> tuple[Array, Array | None, dict[str, Any]]:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from typeahead.rnn import cells
 from typeahead.rnn.dropout import dropout
-from typeahead.rnn.losses import softmax_cross_entropy
+from typeahead.rnn.losses import set_cross_entropy, softmax_cross_entropy
 from typeahead.rnn.network import GATES, Array, Network, NetworkConfig
 
 
@@ -100,6 +100,8 @@ class Lanes:
     ) -> float:
         """Return the summed loss (nats) of targets (T, B) given inputs (T, B) or (T, B, D) and state (L, S, B, H).
 
+        Targets (T, B, V) are weights of what may be right, see `losses.set_cross_entropy`.
+
         Afterwards ``logits`` holds ``scale`` times the loss's gradient with respect to the logits. ``seed`` draws
         dropout; ``None`` leaves it out.
         """
@@ -119,6 +121,9 @@ class Lanes:
             x = self._drop(layer)
         np.matmul(x.reshape(T * B, H), parameters["output.weight"].T, out=self.logits)
         self.logits += parameters["output.bias"]
+        if targets.ndim == 3:
+            weights = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
+            return float(set_cross_entropy(self.logits, weights, scale, self.scratch))
         flat = np.ascontiguousarray(targets, np.int64).reshape(-1)
         return float(softmax_cross_entropy(self.logits, flat, scale, self.scratch))
 
@@ -236,7 +241,7 @@ class Gradients:
         Parameters
         ----------
         inputs : ndarray [shape=(T, B)] of symbols, or (T, B, D) when the input is dense
-        targets : ndarray [shape=(T, B)] of symbols
+        targets : ndarray [shape=(T, B)] of symbols, or (T, B, V) of weights (`losses.set_cross_entropy`)
         state : ndarray [shape=(L, S, B, H)]
             Before the first step; no gradient flows further back.
         seed : int
@@ -255,12 +260,12 @@ class Gradients:
         def run(part: int) -> float:
             lanes, where = self._lanes[part], self._slices[part]
             x = np.ascontiguousarray(inputs[:, where])
-            drawn, scale = _part_seed(seed, part), 1 / targets.size
+            drawn, scale = _part_seed(seed, part), 1 / (self.shape[0] * self.shape[1])
             loss = lanes.forward(parameters, layout, x, targets[:, where], state[:, :, where], drawn, scale)
             lanes.backward(parameters, layout, x)
             return loss
 
-        loss = self._run(run) / targets.size
+        loss = self._run(run) / (self.shape[0] * self.shape[1])
         gradients = self._lanes[0].gradients
         for other in self._lanes[1:]:
             for name, gradient in gradients.items():
@@ -279,7 +284,7 @@ class Gradients:
             x = np.ascontiguousarray(inputs[:, where])
             return self._lanes[part].forward(parameters, layout, x, targets[:, where], state[:, :, where], None)
 
-        return self._run(run) / targets.size, self._state()
+        return self._run(run) / (self.shape[0] * self.shape[1]), self._state()
 
     def _run(self, run: Callable[[int], float]) -> float:
         parts = range(len(self._lanes))

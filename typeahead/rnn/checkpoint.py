@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1  # raised when an older program could no longer read what this one writes
 _KEY = "typeahead"
+_TABLE = "tables."  # before the names of a model's arrays that are no parameters
 
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
@@ -84,9 +85,18 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     return arrays, metadata
 
 
-def save_model(path: str | os.PathLike[str], network: Network, metadata: Mapping[str, Any]) -> None:
-    """Write a network with its configuration under ``metadata["network"]``; see `save`."""
-    save(path, network.parameters, {**metadata, "network": asdict(network.config)})
+def save_model(
+    path: str | os.PathLike[str],
+    network: Network,
+    metadata: Mapping[str, Any],
+    tables: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write a network with its configuration under ``metadata["network"]``, and tables that are not trained.
+
+    See `save`.
+    """
+    arrays = {**network.parameters, **{_TABLE + name: array for name, array in (tables or {}).items()}}
+    save(path, arrays, {**metadata, "network": asdict(network.config)})
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
@@ -97,6 +107,14 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
     ModelFileError
         As for `load`; or the file holds something else than a model, or arrays that do not fit its configuration.
     """
+    network, metadata, _ = load_model_with_tables(path)
+    return network, metadata
+
+
+def load_model_with_tables(
+    path: str | os.PathLike[str],
+) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
+    """Read a network, its metadata and its tables; see `load_model`. Weights kept as float16 come back as float32."""
     arrays, metadata = load(path)
     if "network" not in metadata or metadata.get("kind") == "checkpoint":
         raise ModelFileError(
@@ -104,8 +122,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
         )
     from typeahead.rnn.network import Network, NetworkConfig  # loads numba; saving and reading arrays do without
 
+    tables = {name.removeprefix(_TABLE): arrays.pop(name) for name in list(arrays) if name.startswith(_TABLE)}
+    arrays = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
     try:
-        return Network(NetworkConfig(**metadata["network"]), arrays), metadata
+        return Network(NetworkConfig(**metadata["network"]), arrays), metadata, tables
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: weights that do not fit their configuration ({error})") from error
 

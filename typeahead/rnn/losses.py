@@ -1,4 +1,4 @@
-"""Softmax cross-entropy and its gradient, as compiled kernels in place.
+"""Softmax cross-entropy and its gradient, towards one symbol or any of a set, as compiled kernels in place.
 
 N = symbols predicted (steps times lanes), V = output_size
 """
@@ -85,4 +85,40 @@ def softmax_cross_entropy(logits, targets, scale, probabilities):
         for j in range(row.size):
             row[j] = p[j] * factor
         row[targets[i]] -= row.dtype.type(scale)
+    return loss
+
+
+@_kernel
+def set_cross_entropy(logits, targets, scale, probabilities):
+    """Return the summed loss (nats) of logits (N, V), where any of several symbols may be right.
+
+    targets (N, V) holds the loss's weight at each symbol that would be right, and 0 at the others. A row's loss is that
+    weight times ``-ln`` of the sum of its right symbols' probabilities; a row of zeros has none. The logits become
+    ``scale`` times the gradient. probabilities (V,) is scratch.
+    """
+    loss = 0.0
+    p = probabilities
+    zero = logits.dtype.type(0)
+    for i in range(logits.shape[0]):
+        row, right = logits[i], targets[i]
+        highest, weight = row[0], zero
+        for j in range(row.size):
+            highest = max(highest, row[j])
+            weight = max(weight, right[j])
+        if weight <= zero:
+            row[:] = zero
+            continue
+        for j in range(row.size):
+            p[j] = _exp(row[j] - highest)
+        total, among = zero, zero
+        for j in range(row.size):
+            total += p[j]
+            if right[j] > zero:
+                among += p[j]
+        among = max(among, row.dtype.type(1e-30))
+        loss += weight * (math.log(total) - math.log(among))
+        factor = row.dtype.type(scale * weight)
+        for j in range(row.size):
+            given = p[j] / among if right[j] > zero else zero
+            row[j] = factor * (p[j] / total - given)
     return loss

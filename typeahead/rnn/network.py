@@ -129,6 +129,10 @@ class Network:
             parameters[name] = np.ascontiguousarray(value, dtype=dtype)
         return cls(config, parameters)
 
+    def cast(self, dtype: Any) -> Network:
+        """Return the network with its parameters as another floating dtype."""
+        return Network(self.config, {name: array.astype(dtype) for name, array in self.parameters.items()})
+
     @property
     def num_parameters(self) -> int:
         """The number of trainable numbers."""

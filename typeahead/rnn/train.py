@@ -1,12 +1,13 @@
-r"""The training loop: an array of symbols in, the weights that predict its held-out part best out.
+r"""The training loop: a source of batches in, the weights that predict what is held out best out.
 
-    symbols -> Batches -> Gradients -> AdamW -> (average) -> Evaluation -> best weights
-                   \________________ checkpoint: all of it ________________/
+    source -> Gradients -> AdamW -> (average) -> evaluation -> best weights
+         \________________ checkpoint: all of it ________________/
 
-Each of B lanes reads its own contiguous stretch of the symbols, T at a time, and carries its state from batch to batch
-(truncated backpropagation through time). Everything that decides the next step - weights, optimiser, data position,
-state, dropout's seed - is in the checkpoint, so a resumed run of a number of steps ends with the same bits as an
-uninterrupted one on the same number of threads. The loop knows no files of text and prints nothing.
+Each of B lanes reads T steps at a time and carries its state from batch to batch (truncated backpropagation through
+time), unless the source says that the lane begins anew. Of text, the source is `Batches`.
+Everything that decides the next step - weights, optimiser, data position, state, dropout's seed - is in the checkpoint,
+so a resumed run of a number of steps ends with the same bits as an uninterrupted one on the same number of threads.
+The loop knows no files of text or sound and prints nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -102,6 +103,21 @@ _SCALARS = (
 )  # fmt: skip
 
 
+class Source(Protocol):
+    """Where batches come from. ``pass_index`` and ``position`` are all there is to remember of how far it is."""
+
+    pass_index: int
+    position: int
+
+    def next(self) -> tuple[Array, Array, Array | bool]:
+        """Return inputs and targets as `Gradients` takes them, and which lanes (B,), or whether all, begin anew."""
+        ...
+
+
+# Of a network, made once: returns its loss on what is held out (nats), or None if it was told to stop halfway.
+Held = Callable[[Network], Callable[[Callable[[], bool]], float | None]]
+
+
 class Training:
     """One run: the network and everything that goes with it from step to step.
 
@@ -109,17 +125,40 @@ class Training:
     ----------
     network : Network
         Trained in place.
-    train : ndarray [shape=(N,)] of uint8
-    valid : ndarray [shape=(M,)] of uint8, or None
-        Without it the newest weights count as the best.
+    source : Source
+        Of batches of ``config.seq_len`` steps and ``config.batch_size`` lanes.
+    held : callable, or None
+        Makes the evaluation of a network. Without it the newest weights count as the best.
     config : TrainConfig
+    eval_interval : int
+        Steps between evaluations.
     """
 
-    def __init__(self, network: Network, train: Array, valid: Array | None, config: TrainConfig) -> None:
-        self.network, self.config = network, config
-        self.batches = Batches(train, config.seq_len, config.batch_size, config.seed)
-        if valid is not None and len(valid) < 2:
-            raise TrainingError(f"{len(valid)} bytes to validate with are too few: give 2, or --valid-fraction 0")
+    @classmethod
+    def of_symbols(cls, network: Network, train: Array, valid: Array | None, config: TrainConfig) -> Training:
+        """Return the run that trains on symbols, train (N,) and valid (M,) of uint8, each predicted from those before.
+
+        Evaluations are as far apart as sizes say, never the clock, so that two runs evaluate at the same steps: a
+        forward pass costs a third of a step's work a symbol.
+        """
+        if valid is None:
+            held, length = None, 0
+        else:
+            if len(valid) < 2:
+                raise TrainingError(f"{len(valid)} bytes to validate with are too few: give 2, or --valid-fraction 0")
+            symbols, length = valid, len(valid)
+
+            def held(candidate: Network) -> Evaluation:
+                return Evaluation(candidate, symbols, config.batch_size, config.threads)
+
+        batches = Batches(train, config.seq_len, config.batch_size, config.seed)
+        cheap = max(50, math.ceil(length / 3 / 0.05 / (config.seq_len * config.batch_size)))
+        return cls(network, batches, held, config, config.eval_interval or cheap)
+
+    def __init__(
+        self, network: Network, source: Source, held: Held | None, config: TrainConfig, eval_interval: int
+    ) -> None:
+        self.network, self.config, self.batches = network, config, source
         self.gradients = Gradients(network, config.seq_len, config.batch_size, config.threads)
         self.optimiser = AdamW(network.parameters, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
         self.state = network.initial_state(config.batch_size)
@@ -128,21 +167,11 @@ class Training:
         if config.ema_decay:
             self.candidate = Network(network.config, {name: a.copy() for name, a in network.parameters.items()})
         self.best = Network(network.config, {name: a.copy() for name, a in network.parameters.items()})
-        self.evaluation = None
-        if valid is not None:
-            self.evaluation = Evaluation(self.candidate, valid, config.batch_size, config.threads)
-        self.eval_interval = config.eval_interval or self._cheap_interval(0 if valid is None else len(valid))
+        self.evaluation = held(self.candidate) if held else None
+        self.eval_interval = eval_interval
         self.step, self.elapsed_s, self.best_step, self.valid_loss = 0, 0.0, 0, math.inf
         self.evaluated_step, self.reported_step = -1, -1
         self.smoothed_loss, self.learning_rate, self.grad_norm = 0.0, 0.0, 0.0
-
-    def _cheap_interval(self, valid_length: int) -> int:
-        """Return the steps between evaluations: a forward pass costs a third of a step's work a symbol.
-
-        Sizes decide, never the clock, so that two runs evaluate at the same steps.
-        """
-        symbols_a_step = self.config.seq_len * self.config.batch_size
-        return max(50, math.ceil(valid_length / 3 / 0.05 / symbols_a_step))
 
     @property
     def loss(self) -> float:
@@ -164,8 +193,14 @@ class Training:
 
     def compile(self) -> None:
         """Compile the kernels, or read them from their cache, by a batch that leaves no trace."""
-        blank = np.zeros((self.config.seq_len, self.config.batch_size), np.uint8)
-        self.gradients(blank, blank, self.state)
+        shape, network = (self.config.seq_len, self.config.batch_size), self.network.config
+        if network.one_hot:
+            blank = np.zeros(shape, np.uint8)
+            self.gradients(blank, blank, self.state)
+        else:
+            dtype = self.network.dtype
+            inputs, targets = (np.zeros((*shape, n), dtype) for n in (network.input_size, network.output_size))
+            self.gradients(inputs, targets, self.state)
 
     def advance(self, learning_rate: float) -> None:
         """Make one step.
@@ -176,8 +211,7 @@ class Training:
             The loss or the gradient is no longer a sensible number; the weights are as before the step.
         """
         inputs, targets, begins = self.batches.next()
-        if begins:
-            self.state = self.network.initial_state(self.config.batch_size)
+        self.state[:, :, np.broadcast_to(begins, self.config.batch_size)] = 0
         dropout_seed = self.config.seed * 1_000_003 + self.step
         loss, gradients, self.state = self.gradients(inputs, targets, self.state, dropout_seed)
         norm = math.nan
