@@ -173,3 +173,14 @@ class Mixer:
                 counts[symbol] = counts.get(symbol, 0.0) + 1
                 self.counts[key] = min(met + 1, 255), counts
         return nats
+
+
+def set_loss(log_probs, targets):
+    """Summed loss (nats) of log_probs (..., V) where every symbol with a weight in targets (..., V) would be right."""
+    total = 0.0
+    for row, right in zip(
+        log_probs.reshape(-1, log_probs.shape[-1]), targets.reshape(-1, targets.shape[-1]), strict=True
+    ):
+        if right.max() > 0:
+            total -= right.max() * np.log(np.exp(row)[right > 0].sum())
+    return total

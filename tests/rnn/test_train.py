@@ -350,7 +350,8 @@ from typeahead.rnn.train import Hooks, Loop, TrainConfig, Training
 settings = json.loads(sys.argv[2])
 symbols = np.fromfile(settings["text"], np.uint8)
 config = TrainConfig(**settings["train"])
-training = Training.of_symbols(Network.create(NetworkConfig(**settings["network"]), 1), symbols[:-200], symbols[-200:], config)
+network = Network.create(NetworkConfig(**settings["network"]), 1)
+training = Training.of_symbols(network, symbols[:-200], symbols[-200:], config)
 path = sys.argv[1]
 if settings["resume"]:
     training.restore(*checkpoint.load(path))
