@@ -142,7 +142,7 @@ class Classifier:
     def inputs(self, frames: Array) -> Array:
         """Return MFCC frames (..., k, C) as the network's inputs (..., k C)."""
         normal = (frames - self.mean) / self.std
-        return normal.reshape(*frames.shape[:-2], -1).astype(np.float32)
+        return normal.reshape(*frames.shape[:-2], frames.shape[-2] * frames.shape[-1]).astype(np.float32)
 
     def stream(self) -> Stream:
         """Return what listens from a zero state on."""
@@ -163,9 +163,11 @@ class Classifier:
 
     def decide(self, posteriors: Array) -> tuple[int, Array]:
         """Return the same from the posteriors (T, V) of a recording with some silence after it."""
+        if not len(posteriors):
+            return len(self.labels) - 1, np.eye(len(self.labels))[-1]
         padded = np.concatenate([np.zeros((1, len(self.labels))), np.cumsum(posteriors, axis=0, dtype=np.float64)])
         width = min(_SMOOTHING, len(posteriors))
-        smooth = (padded[width:] - padded[:-width]) / max(1, width)
+        smooth = (padded[width:] - padded[:-width]) / width
         scores = smooth.max(axis=0)
         scores[-1] = 1 - scores[:-1].max()
         return int(scores.argmax()), scores
@@ -205,7 +207,7 @@ class Stream:
             frames = np.concatenate([self._left, frames])
         count = len(frames) // k
         self._left = frames[count * k :].copy()
-        inputs = one.inputs(frames[: count * k].reshape(count, k, -1))
+        inputs = one.inputs(frames[: count * k].reshape(count, k, frames.shape[1]))
         posteriors = np.empty((count, len(one.labels)), np.float32)
         hidden = np.empty((count, one.network.config.hidden_size), np.float32)
         for t in range(count):
