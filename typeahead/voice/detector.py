@@ -73,24 +73,22 @@ class Matcher(Protocol):
 class Gate:
     """Whether it is loud enough to listen, block by block.
 
-    The room's noise is taken to be what the level falls to: it follows down at once and up slowly (6 dB a second).
+    The room's noise is taken to be what the level falls to: it follows down at once and up slowly (6 dB a second). At the
+    start the room is taken to be quiet, so that a recording may begin with a word.
     """
 
     def __init__(self, config: DetectorConfig, block_s: float) -> None:
         self._config, self._block_s = config, block_s
-        self.level_db = self.noise_db = _SILENT_DB
+        self.level_db, self.noise_db = _SILENT_DB, config.gate_db
         self.is_open = False
         self._hold = 0
-        self._begun = False
 
     def push(self, block: Array) -> bool:
         """Take a block (n,) into account; return whether to listen to it."""
         power = float(np.dot(block, block)) / len(block)
         self.level_db = 10 * math.log10(power) if power > 1e-10 else _SILENT_DB
         if self.level_db > _SILENT_DB:  # zeros are no room's noise
-            rise = 6.0 * self._block_s
-            self.noise_db = min(self.level_db, self.noise_db + rise) if self._begun else self.level_db
-            self._begun = True
+            self.noise_db = min(self.level_db, self.noise_db + 6.0 * self._block_s)
         config = self._config
         if self.level_db > max(config.gate_db, self.noise_db + config.above_noise_db):
             self._hold = math.ceil(config.hold_s / self._block_s)
