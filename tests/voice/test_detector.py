@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,11 +162,12 @@ def test_the_untrained_network_detects_something_for_these_tests_to_see(classifi
 
 
 def test_nothing_is_detected_in_digital_silence_or_at_the_start(classifier):
-    anything = DetectorConfig({"go": 1e-6, "stop": 1e-6}, warm_up_s=0.5)
+    anything = DetectorConfig({"go": 1e-6, "stop": 1e-6})
     assert Detector(classifier, anything).push(np.zeros(160000, np.float32)) == []
-    found = Detector(classifier, anything).push(noisy(1, 3))
-    assert found
-    assert min(one.time_s for one in found) >= 0.5
+    found = [Detector(classifier, replace(EAGER, warm_up_s=s)).push(noisy(2, 6)) for s in (0.0, 2.0)]
+    assert min(one.time_s for one in found[0]) < 2
+    assert found[1]
+    assert found[1] == [one for one in found[0] if one.time_s >= 2]
 
 
 def test_in_silence_the_network_is_left_alone(classifier, monkeypatch):
