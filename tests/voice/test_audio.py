@@ -68,9 +68,10 @@ def test_without_portaudio_the_error_names_the_command_that_installs_it(
         input_devices()
 
 
-def test_a_portaudio_that_fails_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = DEVICES.replace("    return [", "    raise PortAudioError('no host API')\n    return [")
-    stand_in(tmp_path, monkeypatch, broken)
+@pytest.mark.parametrize("place", ["    return [", "class default"])
+def test_a_portaudio_that_fails_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    indent = place[: len(place) - len(place.lstrip())]
+    stand_in(tmp_path, monkeypatch, DEVICES.replace(place, f"{indent}raise PortAudioError('no host API')\n{place}"))
     with pytest.raises(AudioError, match="no host API"):
         input_devices()
 
@@ -329,6 +330,30 @@ def test_a_device_that_vanishes_is_opened_again_when_it_is_back(
     virtual_microphone.play(sound)
     virtual_microphone.wait_until_played()
     assert snr_db(listener.heard(), sound) > 35
+
+
+@pytest.mark.slow
+def test_a_device_that_comes_after_the_program_has_looked_is_found(virtual_microphone: VirtualMicrophone) -> None:
+    code = f"""
+from typeahead.voice.audio import Microphone, input_devices
+print([device.name for device in input_devices()])
+input()
+with Microphone("{DEVICE}") as microphone:
+    print(microphone.name)
+"""
+    virtual_microphone.unplug()
+    program = subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        env={**os.environ, **virtual_microphone.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert DEVICE not in program.stdout.readline()
+    virtual_microphone.plug_in()
+    assert program.communicate("\n", timeout=120)[0] == f"{DEVICE}\n"
+    assert program.returncode == 0
 
 
 @pytest.mark.slow

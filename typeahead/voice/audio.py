@@ -20,12 +20,12 @@ _INSTALL = {"darwin": "brew install portaudio", "linux": "sudo apt install libpo
 _LIST = "see `typeahead listen --list-devices`"
 _COMMON_RATES = (48_000, 44_100, 16_000)  # Hz, tried where a device refuses its own
 _RING_S = 2.0
-_CALLBACK_S = 0.01
+_CALLBACK_S = 0.03
 _BUFFER_S = 0.1  # in the driver: a busy machine must not lose sound before it comes here
 _STALLED_S = 1.0  # without a sample: the device is gone
 _SLOW_START_S = 3.0  # as much before the first one, as for Bluetooth
 _BETWEEN_RETRIES_S = 1.0
-_POLL_S = (0.002, 0.05)
+_POLL_S = (0.005, 0.05)
 
 
 class Device(NamedTuple):
@@ -46,7 +46,20 @@ def _sounddevice() -> Any:
     except OSError:  # the library that the module is a door to, which no Python package brings along here
         command = _INSTALL.get(sys.platform, "install PortAudio with your system's package manager")
         raise AudioError(f"PortAudio is not installed; {command}") from None
+    except Exception as error:  # PortAudioError, of a module that is not there to name it
+        raise AudioError(f"PortAudio cannot start ({error}); see that sound works on this machine") from None
     return sounddevice
+
+
+def _start_again() -> None:
+    """Have PortAudio look for devices: it knows those that were there when it started. No stream may be open."""
+    sounddevice = _sounddevice()
+    with contextlib.suppress(sounddevice.PortAudioError):
+        sounddevice._terminate()
+    try:
+        sounddevice._initialize()
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"PortAudio cannot start ({error}); see that sound works on this machine") from None
 
 
 def input_devices() -> list[Device]:
@@ -173,7 +186,11 @@ class Microphone:
         self._hush = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:  # PortAudio complains for as long as a stream is open
             stack.enter_context(hushed())
-            self._open(find_device(device))
+            try:
+                self._open(find_device(device))
+            except AudioError:
+                _start_again()
+                self._open(find_device(device))
             self._hush = stack.pop_all()
 
     @property
@@ -339,12 +356,8 @@ class Microphone:
         if now < self._retry_at:
             return
         self._retry_at = now + _BETWEEN_RETRIES_S
-        sounddevice = _sounddevice()
-        # PortAudio knows the devices that were there when it started.
-        with contextlib.suppress(AudioError, sounddevice.PortAudioError):
-            with contextlib.suppress(sounddevice.PortAudioError):
-                sounddevice._terminate()
-            sounddevice._initialize()
+        with contextlib.suppress(AudioError):
+            _start_again()
             self._open(self._find_again())
 
     def _find_again(self) -> Device:

@@ -55,8 +55,11 @@ class Ring:
         """Return the next (num_frames,), a copy; None: there are not so many yet."""
         while self.num_waiting >= num_frames:
             self._skip()
-            positions = np.arange(self._num_read, self._num_read + num_frames) % len(self._samples)
-            frames: np.ndarray = self._samples[positions]
+            start = self._num_read % len(self._samples)
+            frames = np.empty(num_frames, np.float32)
+            num_first = min(num_frames, len(self._samples) - start)
+            frames[:num_first] = self._samples[start : start + num_first]
+            frames[num_first:] = self._samples[: num_frames - num_first]
             # Otherwise the writer may have been here meanwhile.
             if not self._skip():
                 self._num_read += num_frames
