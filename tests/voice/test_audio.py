@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.voice.virtual_microphone import DEVICE, VirtualMicrophone
 from typeahead.errors import AudioError
-from typeahead.voice.audio import Device, find_device, input_devices
+from typeahead.voice.audio import Device, Microphone, find_device, input_devices
 from typeahead.voice.ring import Ring
 
 ROOT = Path(__file__).parent.parent.parent
@@ -110,8 +110,9 @@ def test_a_device_that_is_not_clear_is_one_line_with_those_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str | int, message: str
 ) -> None:
     stand_in(tmp_path, monkeypatch, NAMES)
-    with pytest.raises(AudioError, match=message):
-        find_device(wanted)
+    for look in (find_device, Microphone):
+        with pytest.raises(AudioError, match=message):
+            look(wanted)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), max_size=30), st.integers(1, 20))

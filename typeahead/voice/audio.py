@@ -54,6 +54,8 @@ def _sounddevice() -> Any:
 def _start_again() -> None:
     """Have PortAudio look for devices: it knows those that were there when it started. No stream may be open."""
     sounddevice = _sounddevice()
+    if not hasattr(sounddevice, "_initialize"):  # nothing that it promises: then what it knows must do
+        return
     with contextlib.suppress(sounddevice.PortAudioError):
         sounddevice._terminate()
     try:
