@@ -177,9 +177,9 @@ class Listener:
     def __init__(self, environment: dict[str, str], path: Path, **options: Any) -> None:
         self._path = path
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.voice.recorder", str(path), json.dumps({"device": DEVICE, **options})],
+            [sys.executable, "-m", "tests.voice.recorder", str(path), json.dumps({"device": DEVICE, **options})],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -71,7 +71,8 @@ class VirtualMicrophone:
     """A context manager: one microphone, plugged in, and no other.
 
     ``rate`` is the one at which it is fed; with ``only_rate`` PortAudio takes it at no other. ``environment`` holds the
-    variables that a child process needs beside its own to find it.
+    variables that a child process needs beside its own to find it, as the device called `DEVICE`; with ``only_rate``
+    PYTHONPATH is one of them.
     """
 
     def __init__(self, rate: int = 16_000, only_rate: bool = False) -> None:
