@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from typeahead.errors import TypeaheadError
+    from typeahead.voice.commands import Command
 
 
 def main() -> None:
@@ -37,10 +38,16 @@ def _open_shell(private: bool) -> None:
     from typeahead.shell import startup
 
     try:
-        status = startup.run(private=private)
+        status = startup.run(private=private, commands=_spoken_commands)
     except TypeaheadError as error:
         _fail(error)
     sys.exit(status)
+
+
+def _spoken_commands() -> dict[str, Command]:
+    from typeahead.voice.commands import commands
+
+    return commands()
 
 
 def _print_integration(shell: str) -> None:

@@ -15,9 +15,10 @@ def shell(program: str | None, suggest: bool | None, private: bool) -> None:
     """Open your shell with completions in grey (the default).
 
     Your own bash or zsh runs every line, one live process that has read your start-up files. Right takes a completion,
-    Alt-F a word of it, Alt-N shows another; Tab completes as your shell does, Ctrl-R searches; `typeahead keys` prints
-    all the keys. Ctrl-D or `exit` leave.
+    Alt-F a word of it, Alt-N shows another; Tab completes as your shell does, Ctrl-R searches; F4 listens to what you
+    say; `typeahead keys` prints all the keys. Ctrl-D or `exit` leave.
     """
     from typeahead.shell import startup
+    from typeahead.voice.commands import commands
 
-    sys.exit(startup.run(program=program, suggest=suggest, private=private))
+    sys.exit(startup.run(program=program, suggest=suggest, private=private, commands=commands))

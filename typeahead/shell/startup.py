@@ -11,12 +11,18 @@ from typeahead.shell.terminal import Terminal
 
 TYPE_CHECKING = False  # `typing` would keep the prompt waiting
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from typeahead.config import Config
+    from typeahead.voice.commands import Command
+
+    Commands = Callable[[], Mapping[str, Command]]
 
 
-def run(program: str | None = None, suggest: bool | None = None, private: bool = False) -> int:
+def run(
+    program: str | None = None, suggest: bool | None = None, private: bool = False, commands: Commands = dict
+) -> int:
     """Run a session on this process's terminal; return the status to exit with.
 
     Parameters
@@ -27,6 +33,8 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
         Whether to show suggestions, instead of what is configured.
     private : bool
         Keep nothing of what is run in this session.
+    commands : callable
+        Returns what spoken words do; asked when the user wants to speak.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
         # Bracketed paste from the first moment: lines pasted before the line editor is up must not run either.
         terminal.write(shown + ("" if prompt.is_dumb() else "\x1b[?2004h"))
         terminal.hold()
-        return _session(terminal, cwd, {"program": program, "suggest": suggest}, private, first)
+        return _session(terminal, cwd, {"program": program, "suggest": suggest}, private, first, commands)
     except Exception:
         # The message stands where the prompt stood.
         terminal.write("\r\n" if prompt.is_dumb() else "\r\x1b[K\x1b[?2004l")
@@ -53,7 +61,7 @@ def run(program: str | None = None, suggest: bool | None = None, private: bool =
         terminal.restore()
 
 
-def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool, first: str) -> int:
+def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool, first: str, commands: Commands) -> int:
     from typeahead import config
 
     settings = config.load(shell=flags)
@@ -61,9 +69,10 @@ def _session(terminal: Terminal, cwd: str, flags: dict[str, Any], private: bool,
         from typeahead.shell import keymap
 
         keymap.table(settings.keys)
-    status, other = _run_over(settings.shell.program, terminal, cwd, settings, private, (first, flags["program"] or ""))
+    painted = first, flags["program"] or ""
+    status, other = _run_over(settings.shell.program, terminal, cwd, settings, private, painted, commands)
     if other:  # that one, then, with start-up files of its own
-        status, _ = _run_over(other, terminal, cwd, settings, private, ("", other), may_change=False)
+        status, _ = _run_over(other, terminal, cwd, settings, private, ("", other), commands, may_change=False)
     return status
 
 
@@ -74,6 +83,7 @@ def _run_over(
     settings: Config,
     private: bool,
     painted: tuple[str, str],
+    commands: Commands,
     may_change: bool = True,
 ) -> tuple[int, str]:
     """Run a session over ``program``; return its status, and the path of another shell that its start-up files run."""
@@ -89,7 +99,7 @@ def _run_over(
         process.start()  # reads its start-up files on another core while we import
         from typeahead.shell.app import App
 
-        app = App(terminal, process, settings, *painted, may_change=may_change)
+        app = App(terminal, process, settings, *painted, may_change=may_change, commands=commands)
         return app.run(), app.other_shell
     finally:
         process.close()

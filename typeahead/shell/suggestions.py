@@ -16,6 +16,7 @@ from typeahead.shell.usage import Usage
 if TYPE_CHECKING:
     from typeahead.shell.client import Client
     from typeahead.shell.names import Names
+    from typeahead.shell.protocol import Message
 
 _SLOW_ANSWER_S = 0.15  # a daemon that has said nothing by then is passed over for the history
 _ALTERNATIVES = 3  # lines in turn: the first suggestion and two more
@@ -58,6 +59,7 @@ class Suggestions:
     ) -> None:
         self.usage = Usage()
         self.on_state: Callable[[], None] = lambda: None  # called when the daemon has come, gone or got ready
+        self.on_said: Callable[[Message], None] | None = None  # called with a spoken word, see `shell.protocol`
         self._ghost = ghost
         self._lines = lines
         self._on_change = on_change
@@ -239,6 +241,7 @@ class Suggestions:
                 timer.cancel()
         if self._client is not None:
             self._client.on_connect = self._client.on_disconnect = self._client.on_forgotten = None
+            self._client.on_said = None
             self._client.close()
             self._client = None
 
@@ -252,6 +255,7 @@ class Suggestions:
             self._client = Client(autostart=self._options.wanted)
             self._client.on_connect = lambda fd: asyncio.get_running_loop().add_reader(fd, self._receive)
             self._client.on_disconnect = self._on_disconnect
+            self._client.on_said = self.on_said
             self._client.on_forgotten = lambda num_commands: self._lines.reload() if num_commands else None
             self._tick()
         return self._client

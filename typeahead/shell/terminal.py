@@ -110,6 +110,17 @@ class Terminal:
         except OSError:  # that group, or the terminal itself, has just gone; whoever waits for it will notice
             return
 
+    def interrupt(self) -> None:
+        """Do to whoever owns the terminal what Ctrl-C does, unless that is this process."""
+        import signal
+
+        try:
+            pgrp = os.tcgetpgrp(self.fd)
+            if pgrp > 0 and pgrp != self.pgrp:
+                os.killpg(pgrp, signal.SIGINT)
+        except OSError:  # it, or the terminal, has just gone
+            return
+
     def raw(self) -> None:
         """Bring keys through at once and unechoed; keys typed before stay in the queue.
 

@@ -10,8 +10,9 @@ import gc
 import os
 import signal
 import time
+from collections.abc import Mapping
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import DummyHistory
@@ -29,6 +30,7 @@ from typeahead.shell.app.prompts import PromptText
 from typeahead.shell.app.search import Search
 from typeahead.shell.app.status import Status
 from typeahead.shell.app.style import line_style, open_output
+from typeahead.shell.app.voice import Voice
 from typeahead.shell.app.walking import Walking
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.lines import PastLines
@@ -38,9 +40,19 @@ from typeahead.shell.suggestions import Options, Suggestions
 from typeahead.shell.terminal import Terminal
 from typeahead.shell.welcome import offer
 
+if TYPE_CHECKING:
+    from prompt_toolkit.key_binding import KeyPressEvent
+
+    from typeahead.shell.app.voice import Commands
+    from typeahead.shell.spoken import Command
+
 _LOOK_S, _STILL_S = 0.1, 0.4  # looks at a shell that reads its start-up files; after which what it prints is shown
 _FIRST_KEYS_S = 0.03  # between the first prompt and what takes some milliseconds
 _LEAVE_S = 10  # whole seconds after which a session that was told to end is ended by the kernel
+
+
+def _no_commands() -> Mapping[str, Command]:
+    return {}
 
 
 class App:
@@ -57,6 +69,8 @@ class App:
         Of the user's own prompts: what has been painted, and under which name they are remembered.
     may_change
         Whether the session ends when the shell's start-up files run another bash or zsh in its place.
+    commands
+        Returns what spoken words do.
 
     Attributes
     ----------
@@ -72,6 +86,7 @@ class App:
         first: str = "",
         shell: str = "",
         may_change: bool = True,
+        commands: Commands = _no_commands,
     ) -> None:
         self._terminal = terminal
         self._process = process
@@ -96,7 +111,7 @@ class App:
         ghost.hint = settings.shell.hint
         self._editing = settings.shell.editing
         self._keyboard = Keyboard(terminal, lambda: process.initialised)
-        self._hooks = keys.Hooks(self._is_complete, lambda: lines, edit=Editor(terminal, self._environ))
+        self._hooks = keys.Hooks(self._is_complete, lambda: lines)
         status = Status(settings, ghost, self._suggestions, self._prompts.right, self._prompts.rows_above)
         self._editor = PromptSession[str](
             self._prompts.left,
@@ -111,6 +126,11 @@ class App:
             rprompt=status.right,
             cursor=vi.CursorShapes(),
         )
+        self._attach(ghost, lines, status, commands)
+
+    def _attach(self, ghost: Ghost, lines: PastLines, status: Status, commands: Commands) -> None:
+        """Give the line editor all that it has besides a line."""
+        process, terminal = self._process, self._terminal
         resizing.install(self._editor.app)
         keys.attach(self._editor, ghost, self._suggestions)
         self._walking = Walking(lines)
@@ -122,6 +142,11 @@ class App:
         menu.attach(self._editor)
         self._hooks.complete, self._hooks.complete_back = menu.complete, menu.complete_back
         status.attach(self._editor)
+        self._voice = Voice(
+            self._editor, ghost, self._suggestions, self._hooks, terminal, lambda: process.cwd, commands
+        )
+        process.aside = self._voice
+        self._edit, self._hooks.edit = Editor(terminal, self._environ), self._open_editor
         if self._highlighter is not None:
             self._highlighter.attach(self._editor)
 
@@ -166,6 +191,7 @@ class App:
                 if self._process.poll() is not None or (line.strip() and not self._run(line)):
                     break
         finally:
+            self._voice.close()
             self._suggestions.close()
         self._explain_death()
         status = self._process.exit_status
@@ -226,6 +252,10 @@ class App:
         """Have emacs or vi keys, as the user's settings or else the shell underneath say."""
         vi.follow(self._editor, self._process.editing if self._editing == "auto" else self._editing)
 
+    def _open_editor(self, event: KeyPressEvent) -> None:
+        self._voice.listening.hush()  # nothing could say that it listens
+        self._edit(event)
+
     def _environ(self) -> dict[str, str]:
         """Return the shell's variables, as far as they are known."""
         return self._process.names.environ if self._process.names else {}
@@ -239,6 +269,7 @@ class App:
 
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
+        self._voice.listening.hush()
         cwd, started, began = self._process.cwd, time.time(), time.monotonic()
         outcome = self._process.run(line, self._was_interrupted)
         self._terminal.raw()

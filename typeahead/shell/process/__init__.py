@@ -59,7 +59,7 @@ from typeahead import config
 from typeahead.shell import syntax
 from typeahead.shell.names import Names
 from typeahead.shell.process.completing import Completing
-from typeahead.shell.process.private import OUR_SIGNALS, command_of, die_with, make_private, unread
+from typeahead.shell.process.private import OUR_SIGNALS, Aside, command_of, die_with, make_private, sweep, unread
 from typeahead.shell.process.records import Prompts, Report, Told
 from typeahead.shell.terminal import Terminal
 
@@ -114,6 +114,8 @@ class Process:
         The start-up files have been read and the shell waits for a line.
     completing : Completing
         Asks the shell, once it is ready, what may stand at the cursor.
+    aside : Aside or None
+        Who else is listened to while a command runs.
     exit_status : int or None
         Once the shell has ended: its status, 128 + n if signal n killed it.
     killed_by : int
@@ -146,6 +148,7 @@ class Process:
         make_private(self._slave)
         os.set_blocking(self._master, False)
         self.completing = Completing(self._folder, self._send)
+        self.aside: Aside | None = None
         self._inbox = b""
         self._asked = False  # a report has been asked for and has not come
         self._lost_ticks = 0
@@ -292,7 +295,7 @@ class Process:
         with suppress(OSError):
             self._folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-        _sweep(self._folder.parent)
+        sweep(self._folder.parent)
 
     def replaced_by(self) -> str:
         """Return the path of the program that the start-up files have put in the shell's place; empty for none."""
@@ -380,20 +383,20 @@ class Process:
 
     def _wait(self, on_patience: Callable[[], None] | None = None) -> Outcome | None:
         """Wait for the next report, or for the shell's end (``None``)."""
-        poller = select.poll()
-        poller.register(self._records, select.POLLIN)
-        poller.register(self.pidfd, select.POLLIN)
-        poller.register(self._master, select.POLLIN)
         patience = time.monotonic() + _PATIENCE_S
         while True:
-            ready = {fd for fd, _ in poller.poll(_TICK_S * 1000)}
+            aside = -1 if self.aside is None else self.aside.fileno()
+            watched = [self._records, self.pidfd, self._master, *([aside] if aside >= 0 else [])]
+            ready = set(select.select(watched, [], [], _TICK_S)[0])
+            if self.aside is not None and aside in ready:
+                self.aside.receive()
             if self._master in ready and (output := self.read_output()):
                 self.terminal.write(output.decode("utf-8", "surrogateescape"))
             if self._records in ready and (outcome := self.receive()) is not None:
                 return outcome
             if self.pidfd in ready and self.poll() is not None:
                 return None
-            if not ready:
+            if not ready - {aside}:
                 self._look_after()
             if on_patience is not None and time.monotonic() > patience:
                 on_patience()
@@ -436,14 +439,3 @@ class Process:
             termios.tcsetwinsize(self._slave, (size.lines, size.columns))
             if self.ready:
                 os.kill(self.pid, signal.SIGWINCH)
-
-
-def _sweep(runtime: Path) -> None:
-    """Remove what sessions left behind that were killed before they could clean up."""
-    for folder in runtime.glob("shell-*-*"):
-        try:
-            os.kill(int(folder.name.split("-")[1]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (ValueError, OSError):
-            continue

@@ -1,17 +1,30 @@
-"""The private terminal of the shell underneath, and what a program that we start has from us."""
+"""Around the shell underneath: its private terminal, what a program that we start has from us, who else may speak."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import struct
 import sys
 import termios
 import tty
+from pathlib import Path
+from typing import Protocol
 
 # Ignored or caught by this process; the programs that it starts have them as everywhere else.
 OUR_SIGNALS = (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class Aside(Protocol):
+    """Somebody else who may have something to say while a command runs."""
+
+    def fileno(self) -> int:
+        """Return a file descriptor that is readable then; -1 for none just now."""
+
+    def receive(self) -> object:
+        """Listen, without waiting."""
 
 
 def make_private(slave: int) -> None:
@@ -46,3 +59,14 @@ def command_of(pid: int) -> tuple[str, list[str]]:
 def unread(fd: int) -> int:
     """Return how many bytes wait in a terminal or FIFO for whoever reads it."""
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
+
+
+def sweep(runtime: Path) -> None:
+    """Remove what sessions left behind that were killed before they could clean up."""
+    for folder in runtime.glob("shell-*-*"):
+        try:
+            os.kill(int(folder.name.split("-")[1]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OSError):
+            continue
