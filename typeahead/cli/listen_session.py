@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ class Session:
         self._ear: Ear | None = None
         self._source: Source | None = None
         self._source_name, self._native_sr = "", 0
-        self._asleep = self._is_over = self._was_silent = self._was_lost = False
+        self._asleep = self._is_over = self._was_silent = self._was_lost = self._is_stopping = False
         self._reopened = self._dropped_before = 0
         self._num_words = 0
         self._question, self._asked_at = "", 0.0
@@ -155,6 +156,8 @@ class Session:
     def _listen(self) -> None:
         assert self._ear is not None
         while not (self._signals or self._is_over or (self._options.once and self._num_words)):
+            if self._is_stopping:
+                self._stop()
             self._take_keys()
             if self._source is not None:
                 self._hear()
@@ -291,20 +294,14 @@ class Session:
 
     def _run(self, line: str) -> None:
         """Run a line in the foreground, with the microphone closed meanwhile."""
-        was_open = self._source is not None and self._options.is_live
-        self._leave_terminal()
-        if was_open:
-            self._close()
-        num_signals = len(self._signals)
-        status = run(line, to_stderr=self._options.as_json)
-        # Ctrl-C was for the program.
-        self._signals[num_signals:] = [each for each in self._signals[num_signals:] if each[0] != signal.SIGINT]
-        if self._keys is not None:
-            self._keys.take()
+        with self._away():
+            num_signals = len(self._signals)
+            status = run(line, to_stderr=self._options.as_json)
+            # Ctrl-C was for the program.
+            self._signals[num_signals:] = [each for each in self._signals[num_signals:] if each[0] != signal.SIGINT]
+            self._is_stopping = False
         if status:
             self._say(f"status {status}: {line}", is_word=False)
-        if was_open and not self._signals:
-            self._open()
 
     # The terminal
 
@@ -389,6 +386,27 @@ class Session:
             hint=hint or "Enter: microphone on or off   q: leave",
         )
 
+    @contextmanager
+    def _away(self) -> Iterator[None]:
+        """Leave the terminal to somebody else for a while, with the microphone closed."""
+        was_open = self._source is not None and self._options.is_live
+        self._leave_terminal()
+        if was_open:
+            self._close()
+        yield
+        if self._keys is not None:
+            self._keys.take()
+        if was_open and not self._signals:
+            self._open()
+
+    def _stop(self) -> None:
+        """Stop as Ctrl-Z wants it, until the shell says to go on."""
+        self._is_stopping = False
+        with self._away():
+            own = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, own)
+
     def _leave_terminal(self) -> None:
         if self._screen is not None:
             self._screen.close()
@@ -405,10 +423,17 @@ class Session:
                 raise KeyboardInterrupt
             self._signals.append((number, now))
 
+        def handle_stop(number: int, _frame: object) -> None:
+            self._is_stopping = True
+
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, handle) for number in numbers}
+        if self._keys is not None or self._screen is not None:
+            before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, handle_stop)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self._signals:  # the process is ending, which a second Ctrl-C must not disturb
+                signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from typeahead.shell.ghost import cut
 from typeahead.shell.prompt import width
@@ -143,11 +144,18 @@ def _painted(row: list[Piece], look: Look) -> str:
     for style, text in row:
         if left <= 0:
             break
-        text = cut("".join(c if c.isprintable() else "?" for c in text), left, look.ellipsis)
-        left -= width(text)
+        text, columns = _fitted(text, left, look.ellipsis)
+        left -= columns
         start = styles.get(style, "")
         found.append(f"{start}{text}{_RESET}" if start and text else text)
     return "".join(found)
+
+
+@lru_cache(maxsize=1024)  # eight times a second nearly the same
+def _fitted(text: str, columns: int, ellipsis: str) -> tuple[str, int]:
+    """Return what of a text fits, harmless to a terminal, and its width."""
+    text = cut("".join(c if c.isprintable() else "?" for c in text), columns, ellipsis)
+    return text, width(text)
 
 
 class Screen:
