@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from typeahead.cli.sessions import sessions
+from typeahead.errors import ConfigError
 
+if TYPE_CHECKING:
+    from typeahead.rnn.network import Network
+
+_ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
+_SHARE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 _START = ord("\n")  # what the first byte of a file is predicted from: a line begins after a line's end
 
 
@@ -28,29 +34,71 @@ class _Evaluate(click.Group):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] MODEL FILE...")
+        formatter.write_usage(ctx.command_path, "[OPTIONS] VOICE_MODEL FOLDER", prefix="   or: ")
         formatter.write_usage(ctx.command_path, "sessions [OPTIONS] FILE.jsonl", prefix="   or: ")
 
 
 @click.group(cls=_Evaluate, invoke_without_command=True)
 @click.argument("model")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, bits_per_byte, bytes.")
-def evaluate(model: str, files: tuple[str, ...], as_json: bool) -> None:
-    """Print how well a model predicts files.
+@click.argument("files", nargs=-1, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--plot", metavar="PICTURE", help="Voice: draw the confusion matrix, or misses over false alarms.")
+@click.option("--stream", is_flag=True, help="Voice: let the detector listen to long recordings composed of FOLDER's.")
+@click.option("--snr", type=float, metavar="DB", help="With --stream: words in noise so far below them.")
+@click.option("--noise", multiple=True, metavar="PATH", help="With --snr: recordings of noise.  [default: white noise]")
+@click.option(
+    "--negatives", multiple=True, metavar="PATH", help="With --stream: recordings without words, for false alarms."
+)
+@click.option("--hours", type=_ABOVE_ZERO, metavar="H", help="With --stream: its length.  [default: each clip once]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", help="With --stream: draws order and noise.  [default: 0]"
+)
+@click.option("--threshold", type=_SHARE, metavar="X", help="With --stream: of all words.  [default: the model's]")
+@click.pass_context
+def evaluate(ctx: click.Context, /, model: str, files: tuple[str, ...], as_json: bool, **voice: Any) -> None:
+    """Print how well a model predicts files, or how well a voice model hears words.
 
-    The loss is the mean of -ln P(byte | all bytes before it) over every byte of a file, read from its start to its end
-    with the state carried on; the first byte is predicted as if after a line's end. Files may be whatever typeahead
-    train reads: folders, gzip, sessions, - for standard input. Each file starts afresh; the last line, and --json, is
-    over all bytes together.
+    Text: the loss is the mean of -ln P(byte | all bytes before it) over every byte of a file, read from its start to
+    its end with the state carried on; the first byte is predicted as if after a line's end. Files may be whatever
+    typeahead train reads: folders, gzip, sessions, - for standard input. Each file starts afresh; the last line, and
+    --json (loss, bits_per_byte, bytes), is over all bytes together.
+
+    Voice: FOLDER holds one folder of recordings a word; of other words (_unknown_ or any name) and of none (_silence_)
+    too; or it is a tar of spectrograms. Printed are accuracy, recall and confusion (--json: accuracy, recall,
+    confusion, clips). With --stream it is misses, false alarms and delay of the detector, and all of it at other
+    thresholds.
+
+    \b
+    typeahead evaluate models/voice.safetensors recordings
+    typeahead evaluate models/voice.safetensors recordings --stream --snr 10 --noise kitchen.wav --negatives talk
 
     With the word sessions first it is another command, described by typeahead evaluate sessions --help; a model file of
     that name is ./sessions.
-    """
+    """  # noqa: D301 (click wants the character, not a backslash)
+    given = {
+        name: value
+        for name, value in voice.items()
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if not files and "stream" not in given:
+        raise click.MissingParameter(ctx=ctx, param_hint="'FILE...'", param_type="argument")
     from typeahead.rnn.checkpoint import load_model
+
+    network, metadata = load_model(model)
+    if metadata.get("kind") == "voice":
+        from typeahead.cli.voice_evaluation import evaluate_voice
+
+        evaluate_voice(model, files, given | ({"json": True} if as_json else {}))
+        return
+    if given:
+        raise ConfigError(f"--{next(iter(given))} is for voice models, and {model} is none; leave it out")
+    _evaluate_text(network, files, as_json)
+
+
+def _evaluate_text(network: Network, files: tuple[str, ...], as_json: bool) -> None:
     from typeahead.rnn.evaluation import sequence_loss
     from typeahead.text import corpus
 
-    network, _ = load_model(model)
     corpora = [(name, corpus.read([name]).data) for name in files]  # all, before minutes are spent on the first
     total_nats, total_bytes = 0.0, 0
     for name, data in corpora:
@@ -88,7 +136,13 @@ def inspect(model: str, as_json: bool) -> None:
         return
     rows = [("file", f"{model} (format {metadata['format_version']}, {metadata.get('program', 'unknown program')})")]
     rows += _architecture(metadata["network"], network.num_parameters, str(network.dtype))
-    rows += _data(metadata.get("data", {})) + _training(metadata) + _figures(metadata.get("figures", {}))
+    if is_voice := metadata.get("kind") == "voice":
+        from typeahead.cli.voice_evaluation import voice_rows
+
+        rows += voice_rows(metadata)
+    else:
+        rows += _data(metadata.get("data", {}))
+    rows += _training(metadata) + _figures(metadata.get("figures", {}), is_voice)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         click.echo(f"{name:{width}}  {value}")
@@ -98,7 +152,10 @@ def _architecture(config: dict[str, Any], num_parameters: int, dtype: str) -> li
     layers = f"{config['num_layers']} layer{'s' if config['num_layers'] > 1 else ''}"
     return [
         ("network", f"{config['cell']}, {layers} of {config['hidden_size']} units, dropout {config['dropout']:g}"),
-        ("symbols", f"{config['input_size']} in, {config['output_size']} out"),
+        (
+            "symbols" if config.get("one_hot", True) else "numbers",
+            f"{config['input_size']} in, {config['output_size']} out",
+        ),
         ("parameters", f"{num_parameters:,} ({dtype})"),
     ]
 
@@ -129,16 +186,16 @@ def _training(metadata: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
+def _figures(figures: dict[str, Any], is_voice: bool) -> list[tuple[str, str]]:
     rows = []
     if figures.get("valid_loss") is not None:
-        best = f"{figures['valid_loss']:.4f} nats, {figures['valid_bits_per_byte']:.4f} bits per byte"
+        best = f"{figures['valid_loss']:.4f} nats"
+        best += " a step" if is_voice else f", {figures['valid_bits_per_byte']:.4f} bits per byte"
         rows.append(("validation loss", f"{best} at step {figures['best_step']}"))
     if figures.get("train_loss") is not None:
         rows.append(("training loss", f"{figures['train_loss']:.4f} nats (smoothed)"))
     if "steps" in figures:
+        seen = "" if is_voice else f"{figures['bytes_seen']:,} bytes, "
         took = f"{figures['seconds'] / 60:.1f} minutes"
-        rows.append(
-            ("trained", f"{figures['steps']:,} steps, {figures['bytes_seen']:,} bytes, {took}, {figures['date']}")
-        )
+        rows.append(("trained", f"{figures['steps']:,} steps, {seen}{took}, {figures['date']}"))
     return rows

@@ -105,6 +105,8 @@ class LanguageModel:
             The file is missing, damaged, of another program, or its network does not model bytes.
         """
         network, metadata = checkpoint.load_model(Path(path))
+        if metadata.get("kind") == "voice":
+            raise ModelFileError(f"{path}: a voice model, not a model of text; name one made by typeahead train")
         network.quantise_steps()  # a key must not wait; the loss in bits per byte is in the third decimal
         return cls(network, metadata)
 
