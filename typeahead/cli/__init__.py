@@ -50,8 +50,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "keys": Subcommand("typeahead.cli.keys", "keys", "Print what the keys do."),
     "config": Subcommand("typeahead.cli.config", "config", "Show or change settings."),
     "train": Subcommand(
-        "typeahead.cli.train", "train", "Train a network on text: files, folders or - for standard input."
+        "typeahead.cli.train", "train", "Train a network on text, or with --voice on recordings of words."
     ),
+    "listen": Subcommand("typeahead.cli.listen", "listen", "Listen for spoken words and do what they stand for."),
     "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
     "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),

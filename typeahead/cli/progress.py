@@ -23,9 +23,16 @@ _LOG_S = 10.0  # between lines of the plain log
 
 
 class Progress:
-    """A bar on a terminal, else one line every ten seconds and at every evaluation; both on standard error."""
+    """A bar on a terminal, else one line every ten seconds and at every evaluation; both on standard error.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    of_bytes : bool
+        Whether a step of the sequence is a byte of text; else it is a moment of sound, and the loss is told in nats.
+    """
+
+    def __init__(self, of_bytes: bool = True) -> None:
+        self._of_bytes = of_bytes
         self._bar: Any = None
         self._logged_at = -math.inf
         self._valid = ""
@@ -46,7 +53,7 @@ class Progress:
     def show(self, event: Event) -> None:
         """Show where the run stands."""
         if event.valid_bits_per_byte is not None:
-            self._valid = f"valid {event.valid_bits_per_byte:.3f}"
+            self._valid = f"valid {event.valid_bits_per_byte if self._of_bytes else event.valid_loss:.3f}"
         if self._bar is not None:
             self._bar.n = event.progress
             self._bar.set_description_str(
@@ -61,12 +68,13 @@ class Progress:
 
     def _figures(self, event: Event) -> list[str]:
         """Return the figures, each as a short text, in the order in which they are shown."""
+        speed = f"{event.bytes_per_s / 1000:.1f} {'kB/s' if self._of_bytes else 'k steps/s'}"
         return [
             f"step {event.step}",
             f"loss {event.loss:.3f}" if event.step else "",
-            f"bits/byte {event.bits_per_byte:.3f}" if event.step else "",
+            f"bits/byte {event.bits_per_byte:.3f}" if event.step and self._of_bytes else "",
             self._valid,
-            f"{event.bytes_per_s / 1000:.1f} kB/s" if event.step else "",
+            speed if event.step else "",
             f"{_duration(event.left_s)} left" if event.left_s is not None else "",
         ]
 
@@ -160,8 +168,8 @@ def _step(line: bytes) -> float:
         return math.inf
 
 
-def draw_curve(metrics: Path, picture: Path) -> None:
-    """Draw bits per byte over the steps of a metrics file, on training and on validation data.
+def draw_curve(metrics: Path, picture: Path, of_bytes: bool = True) -> None:
+    """Draw bits per byte, or the loss, over the steps of a metrics file, on training and on validation data.
 
     Raises
     ------
@@ -175,11 +183,12 @@ def draw_curve(metrics: Path, picture: Path) -> None:
 
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for key, label in (("bits_per_byte", "training (smoothed)"), ("valid_bits_per_byte", "validation")):
+    name, figure_name = ("bits_per_byte", "bits per byte") if of_bytes else ("loss", "loss (nats)")
+    for key, label in ((name, "training (smoothed)"), (f"valid_{name}", "validation")):
         points = [(line["step"], line[key]) for line in lines if line[key] is not None]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, marker="o" if len(points) < 40 else None, markersize=3)
-    axes.set(xlabel="step", ylabel="bits per byte", title=metrics.name.removesuffix(".metrics.jsonl"))
+    axes.set(xlabel="step", ylabel=figure_name, title=metrics.name.removesuffix(".metrics.jsonl"))
     axes.legend()
     axes.grid(alpha=0.3)
     try:

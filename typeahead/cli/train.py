@@ -76,14 +76,21 @@ def _setting(
 @click.option("--plot", metavar="CURVE.png", help="Draw bits per byte over the steps (.png, .svg, .pdf).")
 @click.pass_context
 def train(ctx: click.Context, /, corpus: tuple[str, ...], **options: Any) -> None:
-    """Train a network on text: files, folders or - for standard input.
+    """Train a network on text, or with --voice on recordings of words.
 
-    Any bytes will do; gzip is unpacked, and of a .jsonl file of sessions the "cmd" of each line is read. The weights
-    that predict the held-out part best are kept. Beside MODEL lie MODEL.metrics.jsonl, one line of figures every few
-    steps, and MODEL.checkpoint, from which --resume goes on after Ctrl-C or worse.
+    Text is files, folders or - for standard input. Any bytes will do; gzip is unpacked, and of a .jsonl file of
+    sessions the "cmd" of each line is read. The weights that predict the held-out part best are kept. Beside MODEL lie
+    MODEL.metrics.jsonl, one line of figures every few steps, and MODEL.checkpoint, from which --resume goes on after
+    Ctrl-C or worse.
+
+    With --voice, CORPUS is one folder that has a folder of recordings (wav, flac, ogg) for each word, or a tar of such
+    folders with log-mel spectrograms as pictures. The tenth of the speakers that is held out is told by the file names,
+    SPEAKER_nohash_N.wav. Other defaults hold then: 2 layers of 160 units, dropout 0.1, 60 minutes, batches of 64
+    stretches of 100 steps of 30 ms, learning rate 0.003, weight decay 0.01, average 0.999.
 
     \b
     typeahead train ~/notes
+    typeahead train --voice recordings/ --words up,down,stop --noise noises/
     typeahead train shakespeare.txt --minutes 10 --hidden-size 512 --plot curve.png
     cat *.log | typeahead train - --output logs.safetensors
     typeahead train --resume --output logs.safetensors
@@ -119,7 +126,7 @@ def _carry_out(run: Run, places: Places, plot: str | None, started: float) -> in
     try:
         if run.reported_step < 0:  # --force: the old run's checkpoint must not be taken for this one's
             places.checkpoint.unlink(missing_ok=True)
-        with Progress() as progress, _stopping(progress) as signals:
+        with Progress(of_bytes=run.report is None) as progress, _stopping(progress) as signals:
             finished = _loop(run, places, progress, metrics, signals, started)
     except KeyboardInterrupt:  # the second Ctrl-C
         finished, signals = False, [signal.SIGINT]
@@ -129,9 +136,11 @@ def _carry_out(run: Run, places: Places, plot: str | None, started: float) -> in
         again = f"go on with: {places.resume_command}" if places.checkpoint.exists() else "nothing was saved yet"
         click.echo(f"typeahead: stopped at step {run.training.step}; {again}", err=True)
         return 128 + signals[0]
-    click.echo(_summary(places, run.training.figures()))
+    click.echo(_summary(places, run.training.figures(), run.report is None))
+    if run.report is not None:
+        click.echo(run.report(places.model))
     if plot:
-        draw_curve(places.metrics, Path(plot))
+        draw_curve(places.metrics, Path(plot), run.report is None)
         click.echo(f"curve: {plot}")
     return 0
 
@@ -175,10 +184,11 @@ def _stopping(progress: Progress) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _summary(places: Places, figures: Figures) -> str:
+def _summary(places: Places, figures: Figures, of_bytes: bool) -> str:
     if figures.valid_loss is None:
         return f"{places.model}: {figures.steps} steps, training loss {figures.train_loss:.4f} nats, nothing held out"
+    bits = f", {figures.valid_bits_per_byte:.4f} bits per byte" if of_bytes else ""
     return (
-        f"{places.model}: validation loss {figures.valid_loss:.4f} nats, {figures.valid_bits_per_byte:.4f} bits per "
-        f"byte at step {figures.best_step} of {figures.steps}"
+        f"{places.model}: validation loss {figures.valid_loss:.4f} nats{bits} at step {figures.best_step} of "
+        f"{figures.steps}"
     )

@@ -74,6 +74,7 @@ class Run:
     settings: dict[str, Any]  # for a later --resume
     reported_step: int
     tables: dict[str, Array]  # for the model: what goes with the weights but is not trained
+    report: Callable[[Path], str] | None = None  # of a voice: what the model at the path hears
     stored: Callable[[Network], Network] = lambda network: network  # how the weights are written
 
 
@@ -170,9 +171,15 @@ def _prepare(
     from typeahead.rnn.train import Training
 
     if settings.get("voice"):
-        training, about, tables = voice_run.prepare(network, config, settings, config.seed)
+        training, about, tables, valid = voice_run.prepare(network, config, settings, config.seed)
         _check_data(about["data"], known_data)
-        return Run(training, about | {"init": None}, settings, -1, tables, lambda network: network.cast("float16"))
+
+        def report(model: Path) -> str:
+            return voice_run.report(model, valid)
+
+        return Run(
+            training, about | {"init": None}, settings, -1, tables, report, lambda network: network.cast("float16")
+        )
     assert network is not None  # only a voice's is drawn when its words are known
     train_data, valid_data, data = _read_data(places, settings)
     _check_data(data, known_data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typeahead import __version__
 from typeahead.errors import TrainingError
@@ -13,6 +14,7 @@ from typeahead.errors import TrainingError
 if TYPE_CHECKING:
     from typeahead.rnn.network import Array, Network
     from typeahead.rnn.train import TrainConfig, Training
+    from typeahead.voice.spectrograms import Spectrograms
 
 # What differs from the defaults for text, each with its reason.
 NETWORK = {"hidden_size": 160, "num_layers": 2, "dropout": 0.1}  # half a megabyte, and a hundredth of a core
@@ -49,13 +51,17 @@ def labels_of(words: str | None, found: set[str]) -> tuple[str, ...]:
     return (*wanted, UNKNOWN, SILENCE)
 
 
-def prepare(
-    network: Network | None, config: TrainConfig, settings: dict[str, Any], seed: int
-) -> tuple[Training, dict[str, Any], dict[str, Array]]:
-    """Return the training, what the model's file shall say of it, and the tables that go with it.
+class Prepared(NamedTuple):
+    """A voice's training, what the model's file shall say of it, the tables that go with it, and what is held out."""
 
-    ``network`` is the one of a resumed run; None draws it anew.
-    """
+    training: Training
+    about: dict[str, Any]
+    tables: dict[str, Array]
+    valid: Spectrograms | None
+
+
+def prepare(network: Network | None, config: TrainConfig, settings: dict[str, Any], seed: int) -> Prepared:
+    """Read the recordings and put everything together; ``network`` is that of a resumed run, None draws it anew."""
     from typeahead.rnn.network import Network, NetworkConfig
     from typeahead.rnn.train import Training
     from typeahead.voice import corpus
@@ -97,7 +103,18 @@ def prepare(
         "train": asdict(config),
         "data": {"train": train.describe(), "valid": valid.describe() if valid else {}, "noise_frames": len(noise)},
     }
-    return training, about, classifier.arrays()
+    return Prepared(training, about, classifier.arrays(), valid)
+
+
+def report(model: Path, valid: Spectrograms | None) -> str:
+    """Return how many of the recordings held out the model hears rightly, and which words it takes for which."""
+    if valid is None:
+        return "nothing was held out: see how good it is with typeahead evaluate MODEL FOLDER"
+    from typeahead.cli.voice_evaluation import confusion_text
+    from typeahead.voice.classifier import Classifier
+    from typeahead.voice.evaluation import of_spectrograms
+
+    return confusion_text(of_spectrograms(Classifier.load(model), valid), shutil.get_terminal_size().columns)
 
 
 def _command(settings: dict[str, Any]) -> str:

@@ -141,6 +141,7 @@ class Training:
         Evaluations are as far apart as sizes say, never the clock, so that two runs evaluate at the same steps: a
         forward pass costs a third of a step's work a symbol.
         """
+        batches = Batches(train, config.seq_len, config.batch_size, config.seed)
         if valid is None:
             held, length = None, 0
         else:
@@ -151,7 +152,6 @@ class Training:
             def held(candidate: Network) -> Evaluation:
                 return Evaluation(candidate, symbols, config.batch_size, config.threads)
 
-        batches = Batches(train, config.seq_len, config.batch_size, config.seed)
         cheap = max(50, math.ceil(length / 3 / 0.05 / (config.seq_len * config.batch_size)))
         return cls(network, batches, held, config, config.eval_interval or cheap)
 

@@ -73,8 +73,8 @@ class Matcher(Protocol):
 class Gate:
     """Whether it is loud enough to listen, block by block.
 
-    The room's noise is taken to be what the level falls to: it follows down at once and up slowly (6 dB a second). At the
-    start the room is taken to be quiet, so that a recording may begin with a word.
+    The room's noise is taken to be what the level falls to: it follows down at once and up slowly (6 dB a second). At
+    the start the room is taken to be quiet, so that a recording may begin with a word.
     """
 
     def __init__(self, config: DetectorConfig, block_s: float) -> None:
