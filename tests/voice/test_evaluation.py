@@ -13,7 +13,7 @@ from typeahead.errors import AudioError
 from typeahead.voice import compositions, evaluation, spectrograms
 from typeahead.voice import stream_evaluation as streams
 from typeahead.voice.compositions import Mel, Plan, Sound, Spoken
-from typeahead.voice.detector import Detection, Detector, DetectorConfig
+from typeahead.voice.detector import Decision, Detection, Detector, DetectorConfig
 from typeahead.voice.labels import SILENCE, UNKNOWN
 from typeahead.voice.mfcc import MFCC
 
@@ -228,6 +228,41 @@ def test_one_hearing_serves_every_threshold(classifier):
         config = streams.with_threshold(DetectorConfig(), classifier.words, threshold)
         expected = Detector(classifier, config).push(stand_in.sentence("go", "go"))
         assert streams.decide(kept, classifier.words, config, classifier.step_s) == expected
+
+
+def decided_step_by_step(kept: streams.Heard, words: tuple[str, ...], config: DetectorConfig) -> list[Detection]:
+    """The slow twin of `decide`: every step, dull or not."""
+    decision, found = Decision(words, config, 0.03), []
+    for row, time_s, skipped, anew in zip(*kept[:4], strict=True):
+        decision.skip(skipped)
+        if anew:
+            decision.reset()
+        best = decision.step(row)
+        if best is not None and time_s >= config.warm_up_s:
+            found.append(Detection(words[best], float(decision.smooth[best]), float(time_s)))
+    return found
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.4, 0.8])
+@pytest.mark.parametrize("smoothing_s", [0.0, 0.03, 0.15, 0.6])
+def test_leaving_dull_steps_out_changes_no_detection(rng, threshold, smoothing_s):
+    words, T = ("a", "b", "c"), 4000
+    bumps = np.zeros((T, 3))
+    for t in rng.integers(0, T, 150):
+        bumps[t : t + rng.integers(1, 30), rng.integers(3)] += rng.uniform(0, 1)
+    posteriors = np.clip(bumps + rng.exponential(0.01, (T, 3)) * (rng.random((T, 1)) < 0.5), 0, 1).astype(np.float32)
+    skipped = np.where(rng.random(T) < 0.02, rng.integers(1, 40, T), 0)
+    times_s = np.cumsum(skipped + 1) * 0.03
+    kept = streams.Heard(posteriors, times_s, skipped, rng.random(T) < 0.02, times_s[-1])
+    config = DetectorConfig(thresholds={"a": threshold, "b": threshold * 1.1, "c": 0.7}, smoothing_s=smoothing_s)
+    expected = decided_step_by_step(kept, words, config)
+    assert len(expected) > 5
+    assert streams.decide(kept, words, config, 0.03) == expected
+
+
+def test_nothing_heard_is_nothing_decided():
+    kept = streams.Heard(np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0, int), np.zeros(0, bool), 60.0)
+    assert streams.decide(kept, ("a", "b"), DetectorConfig(), 0.03) == []
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 LATE_S = 0.75  # after a word's end a detection may still be of it
 _BETWEEN_S = 0.5  # of silence between recordings without words
+_DULL = 0.25  # share of the lowest threshold below which posteriors neither detect a word nor keep one from being armed
 THRESHOLDS = tuple(round(0.2 + 0.025 * i, 3) for i in range(32))  # of a sweep
 
 
@@ -92,16 +93,32 @@ def _heard(rows: list[tuple[Array, float, int, bool]], words: int, duration_s: f
 def decide(heard: Heard, words: Sequence[str], config: DetectorConfig, step_s: float) -> list[Detection]:
     """Return what a detector with this configuration would have detected; its gate stays the one that listened."""
     decision = Decision(words, config, step_s)
+    window = max(1, round(config.smoothing_s / step_s))
+    loud = heard.posteriors.max(axis=1, initial=0.0) >= _DULL * decision.thresholds.min(initial=1.0)
     found = []
-    for row, time_s, skipped, anew in zip(*heard[:4], strict=True):
-        if skipped:
-            decision.skip(int(skipped))
-        if anew:
+    passed = 0  # steps that only let time pass
+    for t in np.flatnonzero(_near(loud, window)):
+        missed = int(heard.skipped[passed : t + 1].sum()) + int(t) - passed
+        passed = int(t) + 1
+        if missed:
+            decision.skip(missed)
+        if heard.anew[t]:
             decision.reset()
-        best = decision.step(row)
+        best, time_s = decision.step(heard.posteriors[t]), float(heard.times_s[t])
         if best is not None and time_s >= config.warm_up_s:
-            found.append(Detection(decision.words[best], float(decision.smooth[best]), float(time_s)))
+            found.append(Detection(decision.words[best], float(decision.smooth[best]), time_s))
     return found
+
+
+def _near(marks: Array, reach: int) -> Array:
+    """Return which of (T,) have a mark within ``reach`` before or after.
+
+    Elsewhere nothing that an average over so many steps holds comes near a threshold: there the decision does nothing
+    but let time pass, and what it then averages is of as little account.
+    """
+    sums = np.concatenate([[0], np.cumsum(marks)])
+    t = np.arange(len(marks))
+    return np.asarray(sums[np.minimum(t + reach + 1, len(marks))] > sums[np.maximum(t - reach, 0)])
 
 
 @dataclass
