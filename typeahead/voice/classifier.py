@@ -25,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 KIND = "voice"
 _SMOOTHING = 5  # steps over which a clip's posteriors are averaged
-_AFTER_S = 0.4  # of silence after a clip, in which the network may still answer
+AFTER_S = 0.4  # of silence after a clip, in which the network may still answer
 
 
 class Classifier:
@@ -158,7 +158,7 @@ class Classifier:
         A word's score is its highest posterior averaged over a few steps, as a detector would see it; that of silence
         is what those of the others leave.
         """
-        after = np.zeros(int(_AFTER_S * self.features.sr), np.float32)
+        after = np.zeros(int(AFTER_S * self.features.sr), np.float32)
         return self.decide(self.posteriors(np.concatenate([np.asarray(y, np.float32), after])))
 
     def decide(self, posteriors: Array) -> tuple[int, Array]:

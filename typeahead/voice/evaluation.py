@@ -17,7 +17,7 @@ import numpy as np
 
 from typeahead.errors import AudioError
 from typeahead.voice import recordings, spectrograms
-from typeahead.voice.classifier import _AFTER_S as AFTER_S
+from typeahead.voice.classifier import AFTER_S as AFTER_S
 from typeahead.voice.classifier import Classifier
 from typeahead.voice.labels import SILENCE, UNKNOWN
 from typeahead.voice.spectrograms import Spectrograms
@@ -186,7 +186,7 @@ def audio_files(place: str | Path) -> list[Path]:
     path = Path(place)
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*") if recordings._is_recording(file)) if path.is_dir() else []
+    found = sorted(file for file in path.rglob("*") if recordings.is_recording(file)) if path.is_dir() else []
     if not found:
         raise AudioError(f"{path}: no recordings there; name a recording or a folder of some")
     return found

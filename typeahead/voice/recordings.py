@@ -345,7 +345,7 @@ def word_folders(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     root = Path(folder)
     try:
         children = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
-        found = {child.name: sorted(path for path in child.iterdir() if _is_recording(path)) for child in children}
+        found = {child.name: sorted(path for path in child.iterdir() if is_recording(path)) for child in children}
     except FileNotFoundError:
         raise AudioError(f"there is no folder {root}; check the path") from None
     except NotADirectoryError:
@@ -358,7 +358,7 @@ def word_folders(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return words
 
 
-def _is_recording(path: Path) -> bool:
+def is_recording(path: Path) -> bool:
     return not path.name.startswith(".") and path.suffix.lower() in _SUFFIXES and path.is_file()
 
 

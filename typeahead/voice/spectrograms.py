@@ -126,10 +126,8 @@ def read(path: str | Path, features: Features, tables: Tables) -> Spectrograms:
     try:
         with tarfile.open(path) as archive:
             found = _gathered(sorted(_of_tar(path, archive, features.n_mels), key=lambda one: one[1]))
-    except (tarfile.TarError, EOFError) as error:
-        raise AudioError(
-            f"{path}: neither a folder nor a tar of spectrograms ({error}); name a folder of recordings"
-        ) from None
+    except (tarfile.TarError, EOFError):  # whose texts have several lines
+        raise AudioError(f"{path}: neither a folder nor a tar of spectrograms; name a folder of recordings") from None
     if not len(found):
         raise AudioError(f"{path}: holds no pictures of spectrograms; name a folder of recordings")
     return found
