@@ -17,8 +17,7 @@ import numpy as np
 
 from typeahead.errors import AudioError
 from typeahead.voice import recordings, spectrograms
-from typeahead.voice.classifier import AFTER_S as AFTER_S
-from typeahead.voice.classifier import Classifier
+from typeahead.voice.classifier import AFTER_S, Classifier
 from typeahead.voice.labels import SILENCE, UNKNOWN
 from typeahead.voice.spectrograms import Spectrograms
 

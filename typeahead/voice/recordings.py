@@ -359,6 +359,7 @@ def word_folders(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
 
 
 def is_recording(path: Path) -> bool:
+    """Return whether a file is one, by the end of its name; hidden files are not."""
     return not path.name.startswith(".") and path.suffix.lower() in _SUFFIXES and path.is_file()
 
 
