@@ -1,4 +1,4 @@
-"""A spoken word on its way through the daemon: to the line editor that was typed in last, and to nobody else."""
+"""A spoken word on its way through the daemon: to the line editor that was typed in last, and has a prompt."""
 
 from __future__ import annotations
 
@@ -65,6 +65,26 @@ def test_of_several_the_one_that_was_typed_in_last_is_told(start: Start, connect
     first.close()
     widget.ask(op="ping")
     assert not say(TESTS)
+
+
+@pytest.mark.slow
+def test_words_are_for_those_with_a_prompt_and_answers_for_those_without_too(
+    start: Start, connect: Callable[[], Peer]
+) -> None:
+    start().wait_listening()
+    idle, busy = editor(connect, "idle"), editor(connect, "busy")
+    assert busy.ask(op="busy", busy=True) == {"op": "busy", "id": None}
+    say(commands.DEFAULTS["stop"])
+    assert busy.receive()["key"] == "interrupt"
+    assert say(TESTS)
+    assert idle.receive()["word"] == "tests"
+    say(commands.DEFAULTS["yes"])  # to whom the last word was said
+    assert idle.receive()["key"] == "yes"
+    idle.ask(op="busy", busy=True)
+    assert not say(TESTS)
+    busy.ask(op="busy", busy=[])
+    assert say(TESTS)
+    assert busy.receive()["word"] == "tests"
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ For an event loop::
 Nothing here raises because of the daemon, and nothing blocks: each call tries what it can at once and leaves the rest
 to the next one. ``client.state`` says what answers: "offline", "loading" (the history), "warm" (the model) or "failed"
 (the history; the model cannot be loaded). When it turns to "warm" inside `receive`, ask again. A question that the
-daemon had not answered when it died is put to the next one by itself.
+daemon had not answered when it died is put to the next one.
 
 For a command: ``request({"op": "status"}, timeout_s=1)`` waits for one answer and raises `DaemonError`.
 """
@@ -48,9 +48,9 @@ from typeahead.shell.protocol import (
     encode,
     fitting_names,
     is_private,
-    is_safe,
     open_connection,
     request,
+    safe_suggestions,
     told_environ,
     use_fields,
 )
@@ -255,9 +255,12 @@ class Client:
             self._environ = told_environ(environ)
         message = {"op": "names", "id": None, "names": fitting_names(names)}
         self._names = message if environ is None else message | {"environ": self._environ}
-        if self._socket is not None:
-            self._outbox += encode(self._names)
+        self._tell(self._names)
         self.tick()
+
+    def busy(self, is_busy: bool) -> None:
+        """Tell that the prompt is gone, or there again: what is said meanwhile is for others."""
+        self._tell({"op": "busy", "id": None, "busy": is_busy})
 
     def forget(self, exact: str) -> None:
         """Ask that a line be forgotten, wherever and however often it was run; `on_forgotten` tells when it is.
@@ -298,6 +301,11 @@ class Client:
     def _new_id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+    def _tell(self, message: Message) -> None:
+        if self._socket is not None:
+            self._outbox += encode(message)
+            self._flush()
 
     def _hello(self) -> Message:
         """Return the greeting, with as many of the newest lines as fit: a new daemon continues from them."""
@@ -360,14 +368,7 @@ class Client:
         self._question = None
         if not isinstance(prefix, str) or not isinstance(found, list):
             return None
-        suggestions = []
-        for item in found:
-            with suppress(KeyError, TypeError, ValueError):
-                log_prob = None if item["log_prob"] is None else float(item["log_prob"])
-                suggestion = Suggestion(str(item["text"]), str(item["source"]), log_prob)
-                if suggestion.text.startswith(prefix) and is_safe(suggestion.text[len(prefix) :]):
-                    suggestions.append(suggestion)
-        return Reply(int(message["id"]), prefix, suggestions, self.state)
+        return Reply(int(message["id"]), prefix, safe_suggestions(found, prefix), self.state)
 
     # The socket
 

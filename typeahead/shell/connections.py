@@ -28,7 +28,8 @@ class Connection:
     plain: bool = False  # speaks the plain dialect
     session: str = ""  # "" is replaced by a private one
     wants_said: bool = False  # is a line editor, which wants to be told of spoken words
-    typed: float = 0.0  # when somebody typed there last, by the monotonic clock
+    typed: float = 0.0  # when somebody typed or spoke there last, by the monotonic clock
+    busy: bool = False  # a command runs there, so that it has no prompt
 
 
 class Connections:

@@ -30,7 +30,9 @@ forget   pattern, last, since or exact                forgotten: lines removed; 
 status   (also: ping)                                 version, pid, uptime_s, state, model, memory_bytes, sessions...
 stats                                                 version, state, learnt, learning, questions, latency_ms
 say      word, line, mode, key, confidence,           delivered: whether there is such a line editor, of which the
-         cooldown_s, when                             one that was typed in last is told; session: its name
+         cooldown_s, when                             one that was typed or spoken in last is told; session: its name
+busy     busy                                         nothing more; a line editor with ``busy`` true has no prompt now,
+                                                      and is told only what can interrupt a command
 stop                                                  nothing more; the daemon ends
 state    (sent unasked to whoever has said hello)     state
 forgot   (sent unasked to whoever has said hello)     commands: whoever remembers lines should let go of them
@@ -51,6 +53,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +95,18 @@ def is_safe(text: str) -> bool:
     is rejected, never mended. Nor may it hold half a character, or what makes a line read other than it runs.
     """
     return _UNSAFE.search(text) is None
+
+
+def safe_suggestions(rows: Iterable[Any], prefix: str) -> list[Suggestion]:
+    """Return the suggestions in a reply that go on from ``prefix`` and can be shown."""
+    suggestions = []
+    for row in rows:
+        with suppress(KeyError, TypeError, ValueError):
+            log_prob = None if row["log_prob"] is None else float(row["log_prob"])
+            suggestion = Suggestion(str(row["text"]), str(row["source"]), log_prob)
+            if suggestion.text.startswith(prefix) and is_safe(suggestion.text[len(prefix) :]):
+                suggestions.append(suggestion)
+    return suggestions
 
 
 def is_private(command: str) -> bool:

@@ -39,7 +39,7 @@ from typeahead.shell.protocol import (
 )
 from typeahead.shell.runs import Scope
 from typeahead.shell.sessions import Sessions, stored_name
-from typeahead.shell.spoken import spoken_fields
+from typeahead.shell.spoken import AT_ANY_TIME, spoken_fields
 from typeahead.shell.store import BUSY_RETRY_S, Store
 from typeahead.shell.worker import Answer, Load, Question, Worker, log_error, row_of
 
@@ -99,6 +99,7 @@ class Server:
             "ping": self._status,
             "stats": self._stats,
             "say": self._say,
+            "busy": self._busy,
             "stop": self._stop,
         }
         self._connections = Connections(listener, self._handle, lambda connection: self._sessions.bind(connection, ""))
@@ -325,11 +326,18 @@ class Server:
     def _say(self, connection: Connection, message: Message) -> Message:
         spoken = spoken_fields(message)
         editors = [other for other in self._connections if other.wants_said and not other.plain]
+        if not (spoken.mode == "key" and spoken.key in AT_ANY_TIME):
+            editors = [editor for editor in editors if not editor.busy]
         if not editors:
             return {"delivered": False, "session": None}
         last = max(editors, key=lambda editor: editor.typed)
-        self._connections.send(last, {"op": "said", **spoken._asdict(), "at": time.monotonic()})
+        last.typed = time.monotonic()
+        self._connections.send(last, {"op": "said", **spoken._asdict(), "at": last.typed})
         return {"delivered": True, "session": stored_name(last.session)}
+
+    def _busy(self, connection: Connection, message: Message) -> Message:
+        connection.busy = message.get("busy") is True
+        return {}
 
     def _stop(self, connection: Connection, message: Message) -> Message:
         self.stopping = "asked to"

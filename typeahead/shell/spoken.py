@@ -1,6 +1,7 @@
 """A spoken word on its way to a prompt: what is said of it, and how a command says it. Standard library only.
 
-A program that hears words tells the daemon, which passes each on to the line editor that was typed in last::
+A program that hears words tells the daemon, which passes each on to the line editor that was used last, of those that
+have a prompt::
 
     delivered = say(typeahead.voice.commands.commands()["go"], confidence=0.93)
 
@@ -16,6 +17,7 @@ from typeahead.errors import DaemonError
 from typeahead.shell.protocol import MAX_PREFIX, MalformedError, Message, is_safe, request, text_field
 
 MODES = ("insert", "run", "confirm", "key")
+AT_ANY_TIME = ("interrupt", "yes", "no")  # keys that are of use also while a command runs; the rest wants a prompt
 _MAX_WORD, _MAX_KEY = 100, 50  # characters
 _MAX_COOLDOWN_S = 1e6
 
@@ -52,7 +54,7 @@ class Spoken(NamedTuple):
 def say(
     command: Command, confidence: float | None = None, timeout_s: float = 1.0, socket_path: str | Path | None = None
 ) -> bool:
-    """Tell the line editor that was typed in last of a word; return whether there is one.
+    """Tell the line editor that was used last of a word; return whether there is one with a prompt.
 
     Parameters
     ----------

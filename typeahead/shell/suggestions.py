@@ -234,6 +234,11 @@ class Suggestions:
         self._open().record(redacted, cwd, status, started, duration_s, use=self.usage.of(line))
         return kinds
 
+    def pause(self, is_running: bool) -> None:
+        """Tell that a command begins to run, or has ended."""
+        if self._client is not None:
+            self._client.busy(is_running)
+
     def close(self) -> None:
         """Hang up on the daemon; what it has not taken is stored here."""
         for timer in (self._slow_answer, self._retry, self._end_of_notice):

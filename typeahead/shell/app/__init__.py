@@ -270,9 +270,11 @@ class App:
     def _run(self, line: str) -> bool:
         """Run a line; return whether the shell is still there."""
         self._voice.listening.hush()
+        self._suggestions.pause(is_running=True)
         cwd, started, began = self._process.cwd, time.time(), time.monotonic()
         outcome = self._process.run(line, self._was_interrupted)
         self._terminal.raw()
+        self._suggestions.pause(is_running=False)
         if outcome is None:
             return False
         self._terminal.recover(outcome.status)

@@ -35,7 +35,7 @@ from typeahead.shell.app.keys import Hooks
 from typeahead.shell.app.listening import Listening
 from typeahead.shell.ghost import Ghost
 from typeahead.shell.protocol import MalformedError, Message, is_safe
-from typeahead.shell.spoken import Command, Spoken, spoken_fields, told
+from typeahead.shell.spoken import AT_ANY_TIME, Command, Spoken, spoken_fields, told
 from typeahead.shell.suggestions import Suggestions
 from typeahead.shell.terminal import Terminal
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _STALE_S = 2.0  # after which a word that could not be heard at once means nothing any more
 _CONFIRM_S = 5.0  # for the yes that interrupts a command
 _NOTE_S = 4.0  # for which a note stands
+_NOTHING_DB = -110.0  # below which a microphone is switched off, or none
 _ROWS = 3  # at most, of a long one
 
 Commands = Callable[[], Mapping[str, Command]]
@@ -180,7 +181,7 @@ class Voice:
         """Act while a command runs: it can be interrupted, and that is all."""
         now, asked_at = time.monotonic(), self._interrupt_at
         self._interrupt_at = -_CONFIRM_S
-        if spoken.mode != "key" or not self._may_act(spoken):
+        if spoken.key not in AT_ANY_TIME or not self._may_act(spoken):
             return
         if spoken.key == "interrupt":
             self._interrupt_at = now
@@ -306,7 +307,8 @@ class Voice:
         if self.listening.state == listening.STARTING:
             parts.append("starting the microphone...")
         elif self.listening.state == listening.ON:
-            level = "" if self.listening.level_db is None else f" {self.listening.level_db:.0f} dB"
+            level_db = self.listening.level_db
+            level = "" if level_db is None else " nothing" if level_db < _NOTHING_DB else f" {level_db:.0f} dB"
             parts.append(f"listening{level}{'  ' if self._heard else ''}{self._heard}")
         return parts
 
