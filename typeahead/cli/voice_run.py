@@ -114,7 +114,9 @@ def report(model: Path, valid: Spectrograms | None) -> str:
     from typeahead.voice.classifier import Classifier
     from typeahead.voice.evaluation import of_spectrograms
 
-    return confusion_text(of_spectrograms(Classifier.load(model), valid), shutil.get_terminal_size().columns)
+    figures = of_spectrograms(Classifier.load(model), valid)
+    table = confusion_text(figures, shutil.get_terminal_size().columns)
+    return f"accuracy {figures.accuracy:.1%} on {figures.clips} recordings held out\n{table}"
 
 
 def _command(settings: dict[str, Any]) -> str:
