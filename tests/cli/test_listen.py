@@ -28,7 +28,7 @@ from typeahead.errors import AudioError
 from typeahead.shell.prompt import width
 from typeahead.voice.commands import overlaid
 from typeahead.voice.detector import Detection
-from typeahead.voice.ear import Ear, load, moved
+from typeahead.voice.ear import Ear, load
 
 Run = Callable[..., tuple[int, str, str]]
 WORDS = ["stop", "go", "go", "stop"]
@@ -139,9 +139,38 @@ def test_a_threshold_that_is_never_reached_leaves_no_word(listen: Run) -> None:
     assert listen("--input", "words.wav", "--threshold", "0.999")[:2] == (0, "")
 
 
-def test_more_sensitivity_is_a_lower_threshold() -> None:
-    assert moved(0.6, 0.5) == pytest.approx(0.6)
-    assert 0 < moved(0.6, 1.0) < 0.6 < moved(0.6, 0.0) < 1
+def test_more_sensitivity_hears_at_lower_thresholds(folder: Path) -> None:
+    thresholds = [
+        load(config.VoiceConfig(model="tones.safetensors", sensitivity=x)).detector.decision.thresholds[0]
+        for x in (0.0, 0.5, 1.0)
+    ]
+    assert thresholds[1] == pytest.approx(0.6)
+    assert 1 > thresholds[0] > 0.6 > thresholds[2] > 0
+
+
+def test_calibrating_prints_and_keeps_thresholds_that_are_then_used(folder: Path, listen: Run) -> None:
+    rng = np.random.default_rng(3)
+    soundfile.write(folder / "room.wav", rng.normal(0, 0.01, 20 * stand_in.SR), stand_in.SR)
+    args = ["--calibrate", "--input", "room.wav", "--timeout", "15"]
+    status, out, _ = listen(*args, "--dry-run", "--json")
+    found = json.loads(out)
+    assert (status, found["heard"], found["file"]) == (0, [], "")
+    assert found["seconds"] == pytest.approx(15, abs=0.1)
+    kept = config.data_dir() / "voice" / "thresholds.json"
+    assert not kept.exists()
+    status, out, err = listen(*args)
+    assert (status, err.count("\n")) == (0, 1)
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert {word: float(rows[word][0]) for word in stand_in.TONES} == pytest.approx(found["thresholds"], abs=0.01)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.write_text(kept.read_text().replace(f'"go": {found["thresholds"]["go"]}', '"go": 0.995'))
+    assert "go" not in listen("--input", "words.wav")[1]
+
+
+def test_words_that_are_said_while_calibrating_are_told(listen: Run) -> None:
+    status, out, _ = listen("--calibrate", "--input", "words.wav")
+    assert status == 0
+    assert "words were heard meanwhile: stop, go, go, stop" in out
 
 
 @pytest.mark.parametrize(
@@ -281,7 +310,8 @@ def test_a_microphone_that_gives_only_silence_is_told_once(folder: Path, capfd: 
     source = Played(np.zeros(0, np.float32), silent)
     assert session(source).run() == 0
     out, err = capfd.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
+    assert (out, err.count("\n")) == ("", 2)
+    assert err.startswith("typeahead: listening to played\n")
     assert "gives only silence; is it muted? --list-devices" in err
     assert source.closed
 
@@ -294,7 +324,7 @@ def test_a_microphone_that_goes_and_comes_back_is_told(folder: Path, capfd: pyte
     assert session(Played(stand_in.sentence("go"), vanish)).run() == 0
     out, err = capfd.readouterr()
     assert out.split()[0] == "go"
-    assert err == "typeahead: played: gone; looking for it\ntypeahead: played: back\n"
+    assert err.splitlines()[1:] == ["typeahead: played: gone; looking for it", "typeahead: played: back"]
 
 
 def test_a_microphone_that_stays_away_ends_it_with_its_one_error(folder: Path) -> None:

@@ -116,6 +116,13 @@ def _listen(settings: VoiceConfig, options: dict[str, Any]) -> int:
 
         return Microphone(settings.device or None)
 
+    screen = Screen() if is_shown else None
+    if options["calibrate"]:
+        from typeahead.cli.listen_calibration import DURATION_S, calibrate
+
+        duration_s = options["timeout"] or DURATION_S
+        calibrate(load, open_source, duration_s, screen, options["as_json"], options["dry_run"])
+        return 0
     session = Session(
         load,
         open_source,
@@ -129,7 +136,7 @@ def _listen(settings: VoiceConfig, options: dict[str, Any]) -> int:
             sleep_word=settings.sleep_word,
             save_detections=settings.save_detections,
         ),
-        Screen() if is_shown else None,
+        screen,
         keys,
     )
     return session.run()

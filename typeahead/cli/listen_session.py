@@ -151,6 +151,8 @@ class Session:
             while self._source.read(0) is not None:
                 pass
             self._dropped_before = self._source.dropped
+        if self._options.is_live and self._source is not None and self._screen is None:  # the cue to speak
+            click.echo(f"typeahead: listening to {self._source_name}", err=True)
         self._started = time.monotonic()
 
     def _listen(self) -> None:

@@ -188,19 +188,23 @@ class Screen:
         if not above and rows == self._drawn and size == self._size:
             return
         start = "\r" if self._is_hidden else "\r\x1b[?25l"
-        if above or size != self._size or len(rows) < len(self._drawn):
-            start += "\x1b[J"
+        if size != self._size:
+            start += "\x1b[J"  # the terminal may have broken the rows into several
         if above:
-            start += above.rstrip("\n").replace("\n", "\r\n") + "\r\n"
+            start += above.rstrip("\n").replace("\n", "\x1b[K\r\n") + "\x1b[K\r\n"
+        # Else only from the last row on: to erase from the window's first one on is, to tmux, to scroll all of it away.
+        rest = "\x1b[J" if above or len(rows) < len(self._drawn) else ""
         up = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
-        self._write(start + "\r\n".join(f"{row}\x1b[K" for row in rows) + f"\r{up}")
+        # Without wrapping: a window may become narrower while this is on its way.
+        self._write(f"{start}\x1b[?7l" + "\r\n".join(f"{row}\x1b[K" for row in rows) + f"{rest}\x1b[?7h\r{up}")
         self._drawn, self._size, self._is_hidden = rows, size, True
 
     def close(self) -> None:
         """Take the rows away and show the cursor; drawing again brings both back."""
         if self._is_hidden:
+            below = "\x1b[B\x1b[J\x1b[A" if len(self._drawn) > 1 else ""
             self._drawn, self._is_hidden = [], False
-            self._write("\r\x1b[J\x1b[?25h")
+            self._write(f"\r\x1b[K{below}\x1b[?25h")
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")

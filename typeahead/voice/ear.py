@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import wave
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ import numpy as np
 from typeahead import config
 from typeahead.config import VoiceConfig
 from typeahead.errors import AudioError, ConfigError
-from typeahead.voice.classifier import Classifier
+from typeahead.voice.classifier import AFTER_S, Classifier
 from typeahead.voice.detector import Detection, Detector, DetectorConfig
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 KEPT_S = 2.0  # of sound before a detection, where the user wants it kept
 MAX_KEPT = 1000  # recordings; 64 MB
-_AFTER_S = 0.4  # of silence after the end of a recording, in which the network may still answer
-_EAGERNESS = 3.0  # nats by which the whole range of `sensitivity` moves a threshold
 
 
 def model_path(settings: VoiceConfig) -> Path:
@@ -50,15 +47,26 @@ def load(settings: VoiceConfig, threshold: float | None = None) -> Ear:
     ------
     ModelFileError
         The model, or an enrolled word, cannot be used.
+    AudioError
+        The calibrated thresholds are damaged.
     ConfigError
         The sleep word is none that is known.
     """
+    from typeahead.voice import calibration, vocabulary
+
     classifier = Classifier.load(model_path(settings))
-    found: dict[str, float] = {}
-    words = dict.fromkeys(classifier.words)
+    enrolled = vocabulary.load_all()
+    matcher = None
+    if enrolled:
+        from typeahead.voice.enrolment import EnrolledMatcher
+
+        matcher = EnrolledMatcher(enrolled, classifier)
+    own = [one.word for one in enrolled]
     if threshold is not None:
-        found = dict.fromkeys(words, threshold)
-    detector = Detector(classifier, DetectorConfig(found, refractory_s=settings.refractory_s))
+        found = dict.fromkeys([*classifier.words, *own], threshold)
+    else:
+        found = calibration.thresholds(classifier, settings.sensitivity, own)
+    detector = Detector(classifier, DetectorConfig(found, refractory_s=settings.refractory_s), matcher)
     if settings.sleep_word and settings.sleep_word not in detector.words:
         raise ConfigError(
             f"the sleep word {settings.sleep_word!r} is none that is known; choose one of {', '.join(detector.words)}"
@@ -66,10 +74,9 @@ def load(settings: VoiceConfig, threshold: float | None = None) -> Ear:
     return Ear(detector)
 
 
-def moved(threshold: float, sensitivity: float) -> float:
-    """Return a threshold as a sensitivity, in [0, 1], has it: 0.5 leaves it, more lowers it, less raises it."""
-    odds = math.log(threshold / (1 - threshold)) - _EAGERNESS * (sensitivity - 0.5)
-    return 1 / (1 + math.exp(-odds))
+def joined(blocks: Iterable[Array]) -> Array:
+    """Return blocks (n,) of sound as one."""
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
 
 
 class Ear:
@@ -102,7 +109,7 @@ class Ear:
 
     def finish(self) -> list[Detection]:
         """Return what was said at the very end of a recording, as though silence followed."""
-        return self.hear(np.zeros(int(_AFTER_S * self.sr), np.float32))
+        return self.hear(np.zeros(int(AFTER_S * self.sr), np.float32))
 
     def pause(self) -> None:
         """Forget what was heard: there is a gap in the sound."""
@@ -123,7 +130,7 @@ class Ear:
             It cannot be written.
         """
         folder = data_folder() / "detections"
-        sound = np.concatenate([np.zeros(0, np.float32), *self._recent])[-int(KEPT_S * self.sr) :]
+        sound = joined(self._recent)[-int(KEPT_S * self.sr) :]
         safe = "".join(c if c.isalnum() else "-" for c in detection.word)
         name = f"{datetime.now().strftime('%Y-%m-%dT%H-%M-%S-%f')}-{safe}-{detection.confidence:.2f}.wav"
         try:
@@ -143,8 +150,3 @@ class Ear:
                 "or set voice.save_detections to false"
             ) from None
         return folder / name
-
-
-def thresholds(words: Mapping[str, float], calibrated: Mapping[str, float], sensitivity: float) -> dict[str, float]:
-    """Return a threshold a word: the calibrated one where there is one, moved as the sensitivity wants it."""
-    return {word: moved(calibrated.get(word, own), sensitivity) for word, own in words.items()}
