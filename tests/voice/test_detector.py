@@ -172,7 +172,7 @@ def test_nothing_is_detected_in_digital_silence_or_at_the_start(classifier):
 
 def test_in_silence_the_network_is_left_alone(classifier, monkeypatch):
     detector = Detector(classifier)
-    monkeypatch.setattr(detector._stream, "push", lambda y: pytest.fail("the network was asked"))
+    monkeypatch.setattr(detector._stream, "push_frames", lambda y: pytest.fail("the network was asked"))
     detector.push(np.zeros(32000, np.float32))
     assert not detector.is_open
 
@@ -180,8 +180,8 @@ def test_in_silence_the_network_is_left_alone(classifier, monkeypatch):
 def test_what_came_before_the_gate_opened_is_heard(classifier, monkeypatch):
     config = DetectorConfig(before_s=0.3)
     detector, heard = Detector(classifier, config), []
-    push = detector._stream.push
-    monkeypatch.setattr(detector._stream, "push", lambda y: heard.append(len(y)) or push(y))
+    frames = detector._stream.frames
+    monkeypatch.setattr(detector._stream, "frames", lambda y: heard.append(len(y)) or frames(y))
     rng = np.random.default_rng(1)
     for db in [-75] * 40 + [-20] * 3:
         detector.push(block(rng, db))
@@ -214,7 +214,7 @@ class Echo:
     def __init__(self) -> None:
         self.resets = self.steps = 0
 
-    def push(self, hidden: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
+    def push(self, hidden: np.ndarray, posteriors: np.ndarray, frames: np.ndarray) -> np.ndarray:
         assert hidden.shape == (len(posteriors), 16)
         self.steps += len(hidden)
         return np.full((len(hidden), 1), float(self.steps > 20))

@@ -12,6 +12,7 @@ from tests.voice import stand_in
 from typeahead.errors import AudioError
 from typeahead.voice import compositions, evaluation, spectrograms
 from typeahead.voice import stream_evaluation as streams
+from typeahead.voice.classifier import Classifier
 from typeahead.voice.compositions import Mel, Plan, Sound, Spoken
 from typeahead.voice.detector import Decision, Detection, Detector, DetectorConfig
 from typeahead.voice.labels import SILENCE, UNKNOWN
@@ -357,3 +358,33 @@ def test_a_stream_of_nothing_but_noise_cannot_be_composed(classifier, tmp_path):
     sound = Sound(written(tmp_path, _silence_=[HISS]), [], classifier.features, classifier.tables)
     with pytest.raises(AudioError, match="no recordings of words"):
         list(compositions.compose(sound, classifier.labels, Plan()))
+
+
+def test_a_readout_is_fitted_to_recordings_saved_and_used(classifier, tmp_path):
+    mfcc = MFCC(classifier.features, classifier.tables)
+    sounds = [
+        clip("go"),
+        clip("stop"),
+        clip("go") * 0.3,
+        clip("stop") * 0.3,
+        clip("go") + clip("stop"),
+        HISS,
+        0.3 * HISS,
+    ]
+    labels = ("go", "stop", "go", "stop", "bed", "_noise_", "_noise_")
+    parts = [spectrograms.to_bytes(mfcc.mel(y)) for y in sounds]
+    clips = spectrograms.Spectrograms(np.concatenate(parts), np.cumsum([0, *map(len, parts)]), labels, labels)
+    assert classifier.classify(clip("go"))[1].sum() != pytest.approx(1)
+    evaluation.with_readout(classifier, clips).save(tmp_path / "m.safetensors", {})
+    found = Classifier.load(tmp_path / "m.safetensors")
+    for word in ("go", "stop"):
+        index, scores = found.classify(clip(word))
+        assert found.labels[index] == word
+        assert scores.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(found.posteriors(clip("go")), classifier.posteriors(clip("go")))
+
+
+def test_a_readout_needs_recordings_of_each_label(classifier):
+    clips = spectrograms.Spectrograms(np.zeros((98, 40), np.uint8), np.array([0, 98]), ("go",), ("a",))
+    with pytest.raises(ValueError, match="have none"):
+        evaluation.with_readout(classifier, clips)

@@ -20,6 +20,7 @@ from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network
 from typeahead.voice.labels import SILENCE, UNKNOWN
 from typeahead.voice.mfcc import MFCC, Features, Tables
+from typeahead.voice.readout import Readout
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -45,6 +46,8 @@ class Classifier:
         Of the coefficients in training; they are normalised by these.
     metadata : dict
         What else the file says of itself.
+    readout : Readout, optional
+        Tells what a whole short recording holds; without it the posteriors do.
 
     Raises
     ------
@@ -62,9 +65,10 @@ class Classifier:
         mean: Array,
         std: Array,
         metadata: dict[str, Any] | None = None,
+        readout: Readout | None = None,
     ) -> None:
         self.network, self.labels, self.features, self.tables = network, tuple(labels), features, tables
-        self.frames_per_step, self.metadata = frames_per_step, metadata or {}
+        self.frames_per_step, self.metadata, self.readout = frames_per_step, metadata or {}, readout
         self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         config, width = network.config, frames_per_step * features.n_mfcc
         if self.labels[-2:] != (UNKNOWN, SILENCE) or len(set(self.labels)) != len(self.labels):
@@ -73,6 +77,9 @@ class Classifier:
             raise ValueError(f"the network takes {config.input_size} numbers and gives {config.output_size}")
         if self.mean.shape != (features.n_mfcc,) or self.std.shape != (features.n_mfcc,) or not (self.std > 0).all():
             raise ValueError("mean and std are not one number a coefficient, the latter above 0")
+        shapes = (len(self.labels), config.hidden_size), (len(self.labels),)
+        if readout is not None and (readout.weight.shape, readout.bias.shape) != shapes:
+            raise ValueError(f"a readout of {readout.weight.shape} is not one of this network")
         MFCC(features, tables)  # checks the tables
 
     @classmethod
@@ -100,6 +107,7 @@ class Classifier:
                 metadata["mean"],
                 metadata["std"],
                 metadata,
+                Readout(tables["readout.weight"], tables["readout.bias"]) if "readout.weight" in tables else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path}: a voice model whose parts do not fit ({error!r}); fetch it again") from error
@@ -127,7 +135,10 @@ class Classifier:
 
     def arrays(self) -> dict[str, Array]:
         """Return the tables as `checkpoint.save_model` takes them."""
-        return {"filterbank": self.tables.filterbank, "dct": self.tables.dct}
+        arrays = {"filterbank": self.tables.filterbank, "dct": self.tables.dct}
+        if self.readout is not None:
+            arrays |= {"readout.weight": self.readout.weight, "readout.bias": self.readout.bias}
+        return arrays
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -155,16 +166,19 @@ class Classifier:
     def classify(self, y: Array) -> tuple[int, Array]:
         """Return what one short recording (n,) holds, as the index of a label, and a score (V,) for each label.
 
-        A word's score is its highest posterior averaged over a few steps, as a detector would see it; that of silence
-        is what those of the others leave.
+        With a readout the scores are its probabilities. Without, a word's score is its highest posterior averaged over
+        a few steps, as a detector would see it; that of silence is what those of the others leave.
         """
         after = np.zeros(int(AFTER_S * self.features.sr), np.float32)
-        return self.decide(self.posteriors(np.concatenate([np.asarray(y, np.float32), after])))
+        return self.decide(*self.stream().push(np.concatenate([np.asarray(y, np.float32), after])))
 
-    def decide(self, posteriors: Array) -> tuple[int, Array]:
-        """Return the same from the posteriors (T, V) of a recording with some silence after it."""
+    def decide(self, posteriors: Array, hidden: Array) -> tuple[int, Array]:
+        """Return the same from what `Stream.push` gave of a recording with some silence after it."""
         if not len(posteriors):
             return len(self.labels) - 1, np.eye(len(self.labels))[-1]
+        if self.readout is not None:
+            scores = self.readout.probabilities(posteriors, hidden)
+            return int(scores.argmax()), scores
         padded = np.concatenate([np.zeros((1, len(self.labels))), np.cumsum(posteriors, axis=0, dtype=np.float64)])
         width = min(_SMOOTHING, len(posteriors))
         smooth = (padded[width:] - padded[:-width]) / width
@@ -202,9 +216,13 @@ class Stream:
         posteriors : ndarray [shape=(T, V)]
             At each step that the samples complete.
         hidden : ndarray [shape=(T, H)]
-            The top layer's hidden state after it, of the lane that is not behind.
+            The top layer's hidden state after it, the mean of the lanes.
         """
-        return self.push_frames(self._mfcc.push(y))
+        return self.push_frames(self.frames(y))
+
+    def frames(self, y: Array) -> Array:
+        """Return the MFCC frames (n, C) that samples (n,) complete, for `push_frames`."""
+        return self._mfcc.push(y)
 
     def push_frames(self, frames: Array) -> tuple[Array, Array]:
         """Listen to MFCC frames (n, C) instead."""
@@ -220,7 +238,7 @@ class Stream:
             log_probs, self._other = one.network.step(inputs[t], self._state, self._other)
             self._state, self._other = self._other, self._state
             np.exp(log_probs, out=log_probs).mean(axis=0, out=posteriors[t])
-            hidden[t] = self._state[-1, 0, 0]
+            self._state[-1, 0].mean(axis=0, out=hidden[t])
         return posteriors, hidden
 
     def _lanes(self, frames: Array) -> Array:

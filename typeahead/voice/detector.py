@@ -59,10 +59,13 @@ class Detection(NamedTuple):
 class Matcher(Protocol):
     """What hears enrolled words in what the network makes of the sound."""
 
-    words: Sequence[str]
+    @property
+    def words(self) -> Sequence[str]:
+        """W of them."""
+        ...
 
-    def push(self, hidden: Array, posteriors: Array) -> Array:
-        """Return scores (T, W) in [0, 1] from hidden states (T, H) and posteriors (T, V)."""
+    def push(self, hidden: Array, posteriors: Array, frames: Array) -> Array:
+        """Return scores (T, W) in [0, 1] from hidden states (T, H), posteriors (T, V) and MFCC frames (n, C)."""
         ...
 
     def reset(self) -> None:
@@ -226,10 +229,11 @@ class Detector:
         return self._listen(np.concatenate(kept))
 
     def _listen(self, y: Array) -> list[Detection]:
-        posteriors, hidden = self._stream.push(y)
+        frames = self._stream.frames(y)
+        posteriors, hidden = self._stream.push_frames(frames)
         scores = posteriors[:, : len(self.classifier.words)]
         if self.matcher is not None:
-            scores = np.concatenate([scores, self.matcher.push(hidden, posteriors)], axis=1)
+            scores = np.concatenate([scores, self.matcher.push(hidden, posteriors, frames)], axis=1)
         found = []
         for row in scores:
             best = self.decision.step(row)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from typeahead.errors import AudioError
-from typeahead.voice import recordings, spectrograms
+from typeahead.voice import readout, recordings, spectrograms
 from typeahead.voice.classifier import AFTER_S, Classifier
 from typeahead.voice.labels import SILENCE, UNKNOWN
 from typeahead.voice.spectrograms import Spectrograms
@@ -146,10 +146,59 @@ def of_path(classifier: Classifier, path: str | Path, done: Callable[[int, int],
 
 def classify_frames(classifier: Classifier, pixels: Array) -> tuple[int, Array]:
     """Return what `Classifier.classify` would of the recording with this log-mel spectrogram of bytes (n, M)."""
+    return classifier.decide(*hear(classifier, pixels))
+
+
+def hear(classifier: Classifier, pixels: Array) -> tuple[Array, Array]:
+    """Return what `Stream.push` would give of the recording with this spectrogram and the silence after it."""
     features = classifier.features
     after = np.full((round(AFTER_S * features.frames_per_s), features.n_mels), np.log(features.floor), np.float32)
     frames = np.concatenate([spectrograms.to_nats(pixels), after]) @ classifier.tables.dct.T
-    return classifier.decide(classifier.stream().push_frames(frames)[0])
+    return classifier.stream().push_frames(frames)
+
+
+def with_readout(
+    classifier: Classifier,
+    clips: Spectrograms,
+    most: int = 1000,
+    seed: int = 0,
+    done: Callable[[int, int], None] | None = None,
+) -> Classifier:
+    """Return the classifier with a readout fitted to the recordings it was trained on.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    clips : Spectrograms
+    most : int
+        Recordings of a word that are heard, and three times as many of other words.
+    seed : int
+        Draws them.
+    done : callable, optional
+        Is told, after each recording, how many are done, and how many there are.
+
+    Raises
+    ------
+    ValueError
+        A label has no recording.
+    """
+    labels = classifier.labels
+    kinds = np.array([labels.index(label_of(label, labels)) for label in clips.labels])
+    rng = np.random.default_rng(seed)
+    chosen = np.concatenate(
+        [
+            rng.permutation(np.flatnonzero(kinds == k))[: most if label != UNKNOWN else 3 * most]
+            for k, label in enumerate(labels)
+        ]
+    )
+    inputs = np.empty((len(chosen), classifier.network.config.hidden_size), np.float32)
+    for n, i in enumerate(chosen):
+        inputs[n] = readout.pooled(*hear(classifier, clips[int(i)]))
+        if done is not None:
+            done(n + 1, len(chosen))
+    c = classifier
+    fitted = readout.fit(inputs, kinds[chosen], len(labels))
+    return Classifier(c.network, labels, c.features, c.tables, c.frames_per_step, c.mean, c.std, c.metadata, fitted)
 
 
 def seconds(y: Array, sr: int) -> list[Array]:
