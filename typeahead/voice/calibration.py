@@ -166,7 +166,8 @@ def _smooth(classifier: Classifier, matcher: EnrolledMatcher | None, y: Array) -
         matcher.reset()
     width = max(1, round(DetectorConfig().smoothing_s / classifier.step_s))
     total = np.concatenate([np.zeros((width, scores.shape[1])), np.cumsum(scores, axis=0)])
-    return np.clip((total[width:] - total[:-width]) / width, 0.0, 1.0)
+    smooth: Array = np.clip((total[width:] - total[:-width]) / width, 0.0, 1.0)
+    return smooth
 
 
 def _peaks(smooth: Array, step_s: float) -> Array:
@@ -175,7 +176,8 @@ def _peaks(smooth: Array, step_s: float) -> Array:
     count = max(1, len(smooth) // steps)
     highest = np.stack([part.max(axis=0) for part in np.array_split(smooth, count)])
     highest = np.clip(highest, 1e-9, 1 - 1e-9)
-    return np.log(highest / (1 - highest))
+    peaks: Array = np.log(highest / (1 - highest))
+    return peaks
 
 
 def _highest(classifier: Classifier, matcher: EnrolledMatcher | None, takes: Sequence[Array], i: int) -> Array:

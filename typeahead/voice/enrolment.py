@@ -123,7 +123,7 @@ class EnrolledMatcher:
         Parameters
         ----------
         hidden, posteriors : ndarray [shape=(T, H), shape=(T, V)]
-            What the network makes of the sound; only T is looked at.
+            What the network makes of the sound; not looked at.
         frames : ndarray [shape=(n, C)]
             The MFCC frames that came with it, those of an unfinished step too.
         """
