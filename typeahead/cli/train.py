@@ -126,7 +126,7 @@ def _carry_out(run: Run, places: Places, plot: str | None, started: float) -> in
     try:
         if run.reported_step < 0:  # --force: the old run's checkpoint must not be taken for this one's
             places.checkpoint.unlink(missing_ok=True)
-        with Progress(of_bytes=run.report is None) as progress, _stopping(progress) as signals:
+        with Progress(of_bytes=run.finish is None) as progress, _stopping(progress) as signals:
             finished = _loop(run, places, progress, metrics, signals, started)
     except KeyboardInterrupt:  # the second Ctrl-C
         finished, signals = False, [signal.SIGINT]
@@ -136,11 +136,11 @@ def _carry_out(run: Run, places: Places, plot: str | None, started: float) -> in
         again = f"go on with: {places.resume_command}" if places.checkpoint.exists() else "nothing was saved yet"
         click.echo(f"typeahead: stopped at step {run.training.step}; {again}", err=True)
         return 128 + signals[0]
-    click.echo(_summary(places, run.training.figures(), run.report is None))
-    if run.report is not None:
-        click.echo(run.report(places.model))
+    click.echo(_summary(places, run.training.figures(), run.finish is None))
+    if run.finish is not None:
+        click.echo(run.finish(places.model))
     if plot:
-        draw_curve(places.metrics, Path(plot), run.report is None)
+        draw_curve(places.metrics, Path(plot), run.finish is None)
         click.echo(f"curve: {plot}")
     return 0
 

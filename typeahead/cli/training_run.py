@@ -74,7 +74,7 @@ class Run:
     settings: dict[str, Any]  # for a later --resume
     reported_step: int
     tables: dict[str, Array]  # for the model: what goes with the weights but is not trained
-    report: Callable[[Path], str] | None = None  # of a voice: what the model at the path hears
+    finish: Callable[[Path], str] | None = None  # of a voice: completes the model and tells what it hears
     stored: Callable[[Network], Network] = lambda network: network  # how the weights are written
 
 
@@ -171,14 +171,14 @@ def _prepare(
     from typeahead.rnn.train import Training
 
     if settings.get("voice"):
-        training, about, tables, valid = voice_run.prepare(network, config, settings, config.seed)
+        training, about, tables, heard, held = voice_run.prepare(network, config, settings, config.seed)
         _check_data(about["data"], known_data)
 
-        def report(model: Path) -> str:
-            return voice_run.report(model, valid)
+        def finish(model: Path) -> str:
+            return voice_run.finish(model, heard, held)
 
         return Run(
-            training, about | {"init": None}, settings, -1, tables, report, lambda network: network.cast("float16")
+            training, about | {"init": None}, settings, -1, tables, finish, lambda network: network.cast("float16")
         )
     assert network is not None  # only a voice's is drawn when its words are known
     train_data, valid_data, data = _read_data(places, settings)

@@ -52,11 +52,12 @@ def labels_of(words: str | None, found: set[str]) -> tuple[str, ...]:
 
 
 class Prepared(NamedTuple):
-    """A voice's training, what the model's file shall say of it, the tables that go with it, and what is held out."""
+    """A voice's training, what the model's file shall say of it, the tables that go with it, and its recordings."""
 
     training: Training
     about: dict[str, Any]
     tables: dict[str, Array]
+    train: Spectrograms
     valid: Spectrograms | None
 
 
@@ -103,18 +104,22 @@ def prepare(network: Network | None, config: TrainConfig, settings: dict[str, An
         "train": asdict(config),
         "data": {"train": train.describe(), "valid": valid.describe() if valid else {}, "noise_frames": len(noise)},
     }
-    return Prepared(training, about, classifier.arrays(), valid)
+    return Prepared(training, about, classifier.arrays(), train, valid)
 
 
-def report(model: Path, valid: Spectrograms | None) -> str:
-    """Return how many of the recordings held out the model hears rightly, and which words it takes for which."""
-    if valid is None:
-        return "nothing was held out: see how good it is with typeahead evaluate MODEL FOLDER"
+def finish(model: Path, train: Spectrograms, valid: Spectrograms | None) -> str:
+    """Give the model its readout of whole recordings; return what it hears of those held out, and takes for what."""
     from typeahead.cli.voice_evaluation import confusion_text
     from typeahead.voice.classifier import Classifier
-    from typeahead.voice.evaluation import of_spectrograms
+    from typeahead.voice.evaluation import label_of, of_spectrograms, with_readout
 
-    figures = of_spectrograms(Classifier.load(model), valid)
+    one = Classifier.load(model)
+    if {label_of(label, one.labels) for label in train.labels} == set(one.labels):
+        one = with_readout(one, train)
+        one.save(model, one.metadata, "float16")
+    if valid is None:
+        return "nothing was held out: see how good it is with typeahead evaluate MODEL FOLDER"
+    figures = of_spectrograms(one, valid)
     table = confusion_text(figures, shutil.get_terminal_size().columns)
     return f"accuracy {figures.accuracy:.1%} on {figures.clips} recordings held out\n{table}"
 
