@@ -53,6 +53,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "typeahead.cli.train", "train", "Train a network on text, or with --voice on recordings of words."
     ),
     "listen": Subcommand("typeahead.cli.listen", "listen", "Listen for spoken words and do what they stand for."),
+    "enrol": Subcommand("typeahead.cli.enrol", "enrol", "Teach a word or a short phrase, from a few takes."),
     "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
     "inspect": Subcommand("typeahead.cli.evaluate", "inspect", "Print what a model file holds and how it was made."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
