@@ -352,6 +352,10 @@ def test_false_alarms_are_placed_in_the_recording_that_caused_them(classifier, t
     assert (alarm["word"], Path(alarm["recording"]).name) == ("stop", "0001.wav")
     assert 1.0 < alarm["time_s"] < 1.8
     assert figures.sweep[0].miss_rate is None
+    sweep = streams.stream_figures(classifier, DetectorConfig(), None, trial, [0.5, 0.99999, 0.7])
+    assert [point.threshold for point in sweep.sweep] == [0.5, 0.7, 0.99999]
+    assert [point.per_hour > 0 for point in sweep.sweep] == [True, True, False]
+    assert sweep.quiet == {"stop": 0.99999, "go": 0.5}
 
 
 def test_a_stream_of_nothing_but_noise_cannot_be_composed(classifier, tmp_path):

@@ -183,6 +183,9 @@ def stream_text(figures: StreamFigures, given: dict[str, Any]) -> str:
     for point in figures.sweep:
         missed = "     -" if point.miss_rate is None else f"{100 * point.miss_rate:5.1f} %"
         lines.append(f"{point.threshold:9.3f}  {missed}   {point.per_hour:8.2f}")
+    if figures.quiet:
+        each = ", ".join(f"{word} {threshold:g}" for word, threshold in figures.quiet.items())
+        lines.append(f"without any false alarm: {each}")
     if best := figures.best():
         missed = "" if best.miss_rate is None else f", {100 * best.miss_rate:.1f} % missed"
         lines.append(f"at most 1 false alarm an hour: from threshold {best.threshold:.3f} on{missed}")

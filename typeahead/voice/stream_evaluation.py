@@ -266,7 +266,8 @@ class StreamFigures:
     """What `stream_figures` finds: counts with the thresholds asked for, and a sweep over others.
 
     ``alarms`` is what false alarms are counted in: ``negatives`` where there are any, else ``words``; ``places``: in
-    which recording of them each one was, and when in it, seconds.
+    which recording of them each one was, and when in it, seconds. ``quiet``: the lowest threshold of the sweep from
+    which on a word raised no false alarm in them; words that always did are left out.
     """
 
     thresholds: Mapping[str, float]
@@ -274,6 +275,7 @@ class StreamFigures:
     negatives: Count | None
     sweep: list[Point]
     places: list[tuple[str, float]] = field(default_factory=list)
+    quiet: dict[str, float] = field(default_factory=dict)
 
     @property
     def alarms(self) -> Count:  # noqa: D102
@@ -302,6 +304,7 @@ class StreamFigures:
             },
             "sweep": [point._asdict() for point in self.sweep],
             "at_1_per_hour": best and best._asdict(),
+            "quiet_thresholds": self.quiet,
         }
         return found | (_words_json(self.words) if self.words else {})
 
@@ -357,16 +360,18 @@ def stream_figures(
     def count(trial: Trial | None, config: DetectorConfig) -> Count | None:
         return None if trial is None else trial.count(classifier.words, config, classifier.step_s)
 
-    sweep = []
-    for threshold in thresholds:
+    sweep, quiet = [], dict[str, float]()
+    for threshold in sorted(thresholds):
         other = with_threshold(config, classifier.words, threshold)
         found = StreamFigures({}, count(words, other), count(negatives, other), [])
         sweep.append(Point(threshold, found.words.miss_rate if found.words else None, found.alarms.per_hour))
+        raised = {one.word for one in found.alarms.false_alarms}
+        quiet = {word: quiet.get(word, threshold) for word in classifier.words if word not in raised}
     used = {word: config.thresholds.get(word, THRESHOLD) for word in classifier.words}
     figures = StreamFigures(used, count(words, config), count(negatives, config), sweep)
     heard = negatives or words
     places = [heard.place(one.time_s) for one in figures.alarms.false_alarms] if heard else []
-    return replace(figures, places=places)
+    return replace(figures, places=places, quiet=quiet)
 
 
 def with_threshold(config: DetectorConfig, words: Sequence[str], threshold: float) -> DetectorConfig:
