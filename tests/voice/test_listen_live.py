@@ -143,8 +143,8 @@ def test_the_view_survives_other_widths_and_leaves_what_stood_above_alone(live: 
         until(lambda view=view: shows(live.terminal.screen(), view), live.terminal.screen)
     assert "before" in live.terminal.all_rows()
     live.terminal.press("q")
-    rows = live.left(0)
-    assert not any(row.startswith(("level", "listening")) for row in rows)
+    live.left(0)  # what tmux has scrolled away while the window shrank is its own business
+    assert not any(row.startswith(("level", "listening")) for row in live.terminal.screen())
 
 
 def test_enter_closes_the_microphone_and_opens_it_again(live: Live) -> None:
@@ -213,7 +213,7 @@ def test_ctrl_z_gives_terminal_and_microphone_back_until_it_goes_on(live: Live) 
 
 def test_sigterm_leaves_the_terminal_as_it_was(live: Live) -> None:
     live.start()
-    (pid,) = children_named(live.terminal.pid(), Path(sys.executable).resolve().name[:15])
+    (pid,) = children_named(live.terminal.pid(), Path(sys.executable).name[:15])
     os.kill(pid, signal.SIGTERM)
     live.left(128 + signal.SIGTERM)
 
