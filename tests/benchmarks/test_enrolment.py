@@ -46,8 +46,7 @@ def hiss(seconds: float) -> np.ndarray:
 def detections(matcher: EnrolledMatcher, classifier: Classifier, frames: np.ndarray) -> list[str]:
     decision = Decision(matcher.words, DetectorConfig(), classifier.step_s)
     matcher.reset()
-    nothing = np.zeros((0, 0))
-    found = [decision.step(row) for row in matcher.push(nothing, nothing, frames)]
+    found = [decision.step(row) for row in matcher.push(frames)]
     return [matcher.words[i] for i in found if i is not None]
 
 

@@ -96,7 +96,8 @@ def test_all_folders_are_words_by_default_and_the_file_says_how_it_was_made(word
     [
         (["--words", "ai,cat"], 1, "--words cat: no folder of that name; there are ai, eee, ou"),
         (["--noise", "nowhere"], 1, "--noise nowhere: no such file or folder"),
-        (["--init", "x.safetensors"], 2, "--init does not go with --voice"),
+        (["--init", "x.safetensors"], 1, "x.safetensors"),
+        (["--augmentation", "2"], 2, "augmentation"),
     ],
 )
 def test_bad_input_is_one_clear_line(words, folder, run, args, status, message):

@@ -48,8 +48,8 @@ def scores(matcher: EnrolledMatcher, classifier: Classifier, y: np.ndarray, bloc
     found = []
     for at in range(0, len(y), block or len(y)):
         frames = mfcc.push(y[at : at + (block or len(y))])
-        posteriors, hidden = stream.push_frames(frames)
-        found.append(matcher.push(hidden, posteriors, frames))
+        posteriors, _ = stream.push_frames(frames)
+        found.append(matcher.push(frames))
         assert len(found[-1]) == len(posteriors)
     return np.concatenate(found)
 

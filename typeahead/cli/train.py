@@ -70,6 +70,7 @@ def _setting(
     "--words", metavar="A,B,...", help="With --voice: the words to know; the others are unknown.  [default: all]"
 )
 @click.option("--noise", multiple=True, metavar="PATH", help="With --voice: recordings of noise to mix in.")
+@_setting("--augmentation", click.FloatRange(min=0, max=1), "1.0", "With --voice: how much recordings are varied.")
 @click.option("--init", metavar="MODEL", help="Start from this model's weights (fine-tune).")
 @click.option("--resume", is_flag=True, help="Go on with the run whose checkpoint lies beside --output.")
 @click.option("--force", is_flag=True, help="Replace an existing model, and drop its checkpoint.")

@@ -115,9 +115,7 @@ def fresh(places: Places, given: dict[str, Any]) -> Run:
         raise click.UsageError("Give --steps or --minutes, not both.")
     if "valid" in given and "valid_fraction" in given:
         raise click.UsageError("Give --valid or --valid-fraction, not both.")
-    if "voice" in given and "init" in given:
-        raise click.UsageError("--init does not go with --voice.")
-    if "voice" not in given and (alone := {"words", "noise"} & given.keys()):
+    if "voice" not in given and (alone := {"words", "noise", "augmentation"} & given.keys()):
         raise click.UsageError(f"--{min(alone)} goes with --voice.")
     for path in (places.model, places.checkpoint):
         if path.exists() and "force" not in given:
@@ -178,7 +176,13 @@ def _prepare(
             return voice_run.finish(model, heard, held)
 
         return Run(
-            training, about | {"init": None}, settings, -1, tables, finish, lambda network: network.cast("float16")
+            training,
+            about | {"init": Path(settings["init"]).name if "init" in settings else None},
+            settings,
+            -1,
+            tables,
+            finish,
+            lambda network: network.cast("float16"),
         )
     assert network is not None  # only a voice's is drawn when its words are known
     train_data, valid_data, data = _read_data(places, settings)

@@ -69,7 +69,7 @@ def prepare(network: Network | None, config: TrainConfig, settings: dict[str, An
     from typeahead.voice.classifier import Classifier
     from typeahead.voice.lessons import HeldOut, Lessons, moments
     from typeahead.voice.mfcc import Features, Tables
-    from typeahead.voice.streams import PLAIN, Streams
+    from typeahead.voice.streams import PLAIN, StreamConfig, Streams
 
     features = Features()
     tables = Tables.of(features)
@@ -81,13 +81,21 @@ def prepare(network: Network | None, config: TrainConfig, settings: dict[str, An
     noise = corpus.read_noise(settings.get("noise", ()), features, tables)
     labels = labels_of(settings.get("words"), set(train.labels))
     shape = config.seq_len, config.batch_size
-    streams = Streams(train, noise, labels, shape, FRAMES_PER_STEP, seed)
+    how = StreamConfig().toned_down(settings.get("augmentation", 1.0))
+    streams = Streams(train, noise, labels, shape, FRAMES_PER_STEP, seed, how)
+    mean, std = moments(streams, tables)
+    if "init" in settings:
+        first = Classifier.load(settings["init"])
+        if (first.labels, first.features, first.frames_per_step) != (labels, features, FRAMES_PER_STEP):
+            raise TrainingError(
+                f"--init {settings['init']}: hears other words, or other features; train without --init"
+            )
+        network, mean, std = network or first.network, first.mean, first.std
     if network is None:
         chosen = {name: settings[name] for name in NetworkConfig.__dataclass_fields__ if name in settings}
         width = FRAMES_PER_STEP * features.n_mfcc
         sizes = {"input_size": width, "output_size": len(labels), "one_hot": False}
         network = Network.create(NetworkConfig(**(NETWORK | chosen | sizes)), seed)
-    mean, std = moments(streams, tables)
     classifier = Classifier(network, labels, features, tables, FRAMES_PER_STEP, mean, std)
 
     def held(candidate: Network) -> HeldOut:

@@ -26,7 +26,7 @@ import numpy as np
 
 from typeahead import config, files
 from typeahead.errors import AudioError
-from typeahead.voice.classifier import Classifier
+from typeahead.voice.classifier import AFTER_S, Classifier
 from typeahead.voice.detector import THRESHOLD, DetectorConfig
 from typeahead.voice.enrolment import EnrolledMatcher
 from typeahead.voice.mfcc import MFCC
@@ -40,7 +40,6 @@ _LEAST_EXCESS = 0.25  # log-odds; a room that is always the same has nearly none
 _LEAST, _MOST = 0.3, 0.97  # that a threshold is set to
 _UNDER_TAKES = 0.8  # share of the user's faintest take that a threshold may be lowered to
 _EAGERNESS = 3.0  # nats by which the whole range of a sensitivity moves a threshold
-AFTER_S = 0.4  # of silence after a take, in which the network may still answer
 
 
 @dataclass(frozen=True)
@@ -158,11 +157,11 @@ class _Tail:
 def _smooth(classifier: Classifier, matcher: EnrolledMatcher | None, y: Array) -> Array:
     """Return the averaged scores (T, W) as the detector has them, with the gate open."""
     frames = MFCC(classifier.features, classifier.tables).push(np.asarray(y, np.float32))
-    posteriors, hidden = classifier.stream().push_frames(frames)
+    posteriors, _ = classifier.stream().push_frames(frames)
     scores = posteriors[:, : len(classifier.words)].astype(np.float64)
     if matcher is not None:
         matcher.reset()
-        scores = np.concatenate([scores, matcher.push(hidden, posteriors, frames)], axis=1)
+        scores = np.concatenate([scores, matcher.push(frames)], axis=1)
         matcher.reset()
     width = max(1, round(DetectorConfig().smoothing_s / classifier.step_s))
     total = np.concatenate([np.zeros((width, scores.shape[1])), np.cumsum(scores, axis=0)])

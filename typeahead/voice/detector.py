@@ -64,8 +64,8 @@ class Matcher(Protocol):
         """W of them."""
         ...
 
-    def push(self, hidden: Array, posteriors: Array, frames: Array) -> Array:
-        """Return scores (T, W) in [0, 1] from hidden states (T, H), posteriors (T, V) and MFCC frames (n, C)."""
+    def push(self, frames: Array) -> Array:
+        """Return scores (T, W) in [0, 1] at the steps that MFCC frames (n, C) complete."""
         ...
 
     def reset(self) -> None:
@@ -230,10 +230,10 @@ class Detector:
 
     def _listen(self, y: Array) -> list[Detection]:
         frames = self._stream.frames(y)
-        posteriors, hidden = self._stream.push_frames(frames)
+        posteriors, _ = self._stream.push_frames(frames)
         scores = posteriors[:, : len(self.classifier.words)]
         if self.matcher is not None:
-            scores = np.concatenate([scores, self.matcher.push(hidden, posteriors, frames)], axis=1)
+            scores = np.concatenate([scores, self.matcher.push(frames)], axis=1)
         found = []
         for row in scores:
             best = self.decision.step(row)

@@ -117,16 +117,8 @@ class EnrolledMatcher:
         self._late = np.full((DELAY, len(self._templates)), np.inf)
         self._left = np.zeros((0, self._features.n_mfcc), np.float32)
 
-    def push(self, hidden: Array, posteriors: Array, frames: Array) -> Array:
-        """Return scores (T, W) in [0, 1].
-
-        Parameters
-        ----------
-        hidden, posteriors : ndarray [shape=(T, H), shape=(T, V)]
-            What the network makes of the sound; not looked at.
-        frames : ndarray [shape=(n, C)]
-            The MFCC frames that came with it, those of an unfinished step too.
-        """
+    def push(self, frames: Array) -> Array:
+        """Return scores (T, W) in [0, 1] at the steps that the MFCC frames (n, C) complete."""
         found = self.distances(frames)
         out = np.empty((len(found), len(self.words)))
         for t, row in enumerate(found):

@@ -15,7 +15,7 @@ B = lanes, T = steps, M = mel bands, V = labels
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,16 @@ class StreamConfig:
     masks: int = 2  # SpecAugment's masks of bands a lane, at most; 0 also leaves out those of time
     gain: tuple[float, float] = (-3.5, 2.5)  # nats of power, of a lane
     snr_db: tuple[float, float] = (-2.0, 40.0)
+
+    def toned_down(self, strength: float) -> StreamConfig:
+        """Return the configuration with recordings varied and masked only so much, 0 to 1; noise and speech stay."""
+        return replace(
+            self,
+            warp=self.warp * strength,
+            trimmed=self.trimmed * strength,
+            masks=round(self.masks * strength),
+            gain=(self.gain[0] * strength, self.gain[1] * strength),
+        )
 
 
 PLAIN = StreamConfig(warp=0.0, masks=0, gain=(-1.0, 1.0), snr_db=(5.0, 40.0))  # to validate with
