@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 KIND = "voice"
 _SMOOTHING = 5  # steps over which a clip's posteriors are averaged
+_DOUBT = 1e-3  # added to them where a readout is there to know better
 AFTER_S = 0.4  # of silence after a clip, in which the network may still answer
 
 
@@ -166,8 +167,8 @@ class Classifier:
     def classify(self, y: Array) -> tuple[int, Array]:
         """Return what one short recording (n,) holds, as the index of a label, and a score (V,) for each label.
 
-        With a readout the scores are its probabilities. Without, a word's score is its highest posterior averaged over
-        a few steps, as a detector would see it; that of silence is what those of the others leave.
+        A word's score is its highest posterior averaged over a few steps, as a detector would see it; that of silence
+        is what those of the others leave. With a readout each is multiplied by what that gives the label.
         """
         after = np.zeros(int(AFTER_S * self.features.sr), np.float32)
         return self.decide(*self.stream().push(np.concatenate([np.asarray(y, np.float32), after])))
@@ -176,14 +177,14 @@ class Classifier:
         """Return the same from what `Stream.push` gave of a recording with some silence after it."""
         if not len(posteriors):
             return len(self.labels) - 1, np.eye(len(self.labels))[-1]
-        if self.readout is not None:
-            scores = self.readout.probabilities(posteriors, hidden)
-            return int(scores.argmax()), scores
         padded = np.concatenate([np.zeros((1, len(self.labels))), np.cumsum(posteriors, axis=0, dtype=np.float64)])
         width = min(_SMOOTHING, len(posteriors))
         smooth = (padded[width:] - padded[:-width]) / width
         scores = smooth.max(axis=0)
         scores[-1] = 1 - scores[:-1].max()
+        if self.readout is not None:
+            scores = (scores + _DOUBT) * self.readout.probabilities(posteriors, hidden)
+            scores /= scores.sum()
         return int(scores.argmax()), scores
 
 
@@ -191,8 +192,7 @@ class Stream:
     """A classifier that listens: state, and what no step has been complete with, are carried on.
 
     The network runs k times side by side, each a frame behind the one before, and their posteriors are averaged: which
-    frames happen to make a step together then matters less. Half of a per cent of the clips are heard rightly for it
-    (`tests/benchmarks/test_voice_figures.py`), and the k lanes of one step cost about two of one.
+    frames happen to make a step together then matters less.
     """
 
     def __init__(self, classifier: Classifier) -> None:

@@ -38,7 +38,7 @@ class DetectorConfig:
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
     smoothing_s: float = 0.15  # over which posteriors are averaged
-    patience_s: float = 0.06  # for which the average must stay above the threshold
+    patience_s: float = 0.03  # for which the average must stay above the threshold
     refractory_s: float = 0.8  # after a word in which it is not heard again
     apart_s: float = 0.25  # after a word in which no other is
     warm_up_s: float = 0.3  # after the start in which nothing is: devices begin with a click
