@@ -340,6 +340,8 @@ def test_keys_that_come_together_cost_one_question(text: str) -> None:
     table = Table({"git clone": "git clone it"})
 
     async def script(send: Send) -> None:
+        # A daemon that gets warm while the answer is out is asked once more, and should be.
+        await table.until(lambda: table.suggestions.client.state == "warm")
         send(text)
         await table.until(lambda: table.ghost.rest == " it")
         assert [asked for asked in table.daemon.asked if asked] == ["git clone"]
