@@ -49,7 +49,8 @@ def step(config, parameters, inputs, state):
         else:
             new[layer, 0] = {"elman": elman, "gru": gru}[config.cell](x, state[layer, 0], p)
         x = new[layer, 0]
-    return log_softmax(x @ parameters["output.weight"].T + parameters["output.bias"]), new
+    outputs = x @ parameters["output.weight"].T + parameters["output.bias"]
+    return log_softmax(outputs) if config.output == "softmax" else outputs, new
 
 
 def forward(config, parameters, inputs, state):
@@ -183,4 +184,20 @@ def set_loss(log_probs, targets):
     ):
         if right.max() > 0:
             total -= right.max() * np.log(np.exp(row)[right > 0].sum())
+    return total
+
+
+def squared_error(outputs, targets):
+    """Summed (y - t)^2 / 2 where there is a target."""
+    return sum((y - t) ** 2 / 2 for y, t in zip(outputs.ravel(), targets.ravel(), strict=True) if not np.isnan(t))
+
+
+def mixture_nll(outputs, targets):
+    """Summed -ln p(t) of targets (..., D) under outputs (..., D*K*3), the sum of densities taken as it is written."""
+    D, total = targets.shape[-1], 0.0
+    for row, wanted in zip(outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1, D), strict=True):
+        for (a, m, s), t in zip(row.reshape(D, -1, 3).transpose(0, 2, 1), wanted, strict=True):
+            if not np.isnan(t):
+                densities = np.exp(-(((t - m) / np.exp(s)) ** 2) / 2) / (np.exp(s) * np.sqrt(2 * np.pi))
+                total -= np.log(np.sum(np.exp(log_softmax(a)) * densities))
     return total

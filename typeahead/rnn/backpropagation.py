@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from typeahead.rnn import cells
 from typeahead.rnn.dropout import dropout
-from typeahead.rnn.losses import set_cross_entropy, softmax_cross_entropy
+from typeahead.rnn.losses import mixture_nll, set_cross_entropy, softmax_cross_entropy, squared_error
 from typeahead.rnn.network import GATES, Array, Network, NetworkConfig
 
 
@@ -100,7 +100,8 @@ class Lanes:
     ) -> float:
         """Return the summed loss (nats) of targets (T, B) given inputs (T, B) or (T, B, D) and state (L, S, B, H).
 
-        Targets (T, B, V) are weights of what may be right, see `losses.set_cross_entropy`.
+        Targets (T, B, V) of a softmax are weights of what may be right, see `losses.set_cross_entropy`; those of
+        numbers are (T, B, V), of mixtures (T, B, D).
 
         Afterwards ``logits`` holds ``scale`` times the loss's gradient with respect to the logits. ``seed`` draws
         dropout; ``None`` leaves it out.
@@ -121,6 +122,10 @@ class Lanes:
             x = self._drop(layer)
         np.matmul(x.reshape(T * B, H), parameters["output.weight"].T, out=self.logits)
         self.logits += parameters["output.bias"]
+        if self.config.output != "softmax":
+            numbers = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
+            kernel = mixture_nll if self.config.output == "mixture" else squared_error
+            return float(kernel(self.logits, numbers, scale))
         if targets.ndim == 3:
             weights = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
             return float(set_cross_entropy(self.logits, weights, scale, self.scratch))
@@ -242,6 +247,7 @@ class Gradients:
         ----------
         inputs : ndarray [shape=(T, B)] of symbols, or (T, B, D) when the input is dense
         targets : ndarray [shape=(T, B)] of symbols, or (T, B, V) of weights (`losses.set_cross_entropy`)
+            Of numbers (T, B, V), of mixtures (T, B, D); NaN where there is nothing to predict.
         state : ndarray [shape=(L, S, B, H)]
             Before the first step; no gradient flows further back.
         seed : int

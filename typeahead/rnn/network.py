@@ -12,18 +12,18 @@ and all states one array (L, S, B, H): S = 1 holds h; the LSTM's S = 2 holds h a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from typeahead.rnn import cells
+from typeahead.rnn.initialisation import draw
 from typeahead.rnn.losses import log_softmax
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GATES = {"elman": 1, "gru": 3, "lstm": 4}
+OUTPUTS = ("softmax", "numbers", "mixture")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class NetworkConfig:
     ``one_hot``: inputs are symbols below ``input_size``, looked up; otherwise vectors of that many numbers.
     ``dropout`` acts on the output of every layer, the last one too, ``weight_dropout`` on the recurrent matrices
     (DropConnect, once a batch: Merity et al. 2018); both in training only.
+    ``output``: what the output layer's numbers are: ``"softmax"`` of symbols, ``"numbers"`` themselves, or the
+    parameters of a ``"mixture"`` of Gaussians (`losses`).
     """
 
     cell: str = "gru"
@@ -43,8 +45,11 @@ class NetworkConfig:
     dropout: float = 0.0
     one_hot: bool = True
     weight_dropout: float = 0.0
+    output: str = "softmax"
 
     def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output {self.output!r} is unknown; choose one of {', '.join(OUTPUTS)}")
         if self.cell not in GATES:
             raise ValueError(f"cell {self.cell!r} is unknown; choose one of {', '.join(GATES)}")
         for name in ("input_size", "hidden_size", "num_layers", "output_size"):
@@ -105,29 +110,25 @@ class Network:
         self._quantised = False
 
     @classmethod
-    def create(cls, config: NetworkConfig, seed: int, dtype: Any = np.float32) -> Network:
-        """Draw the parameters: uniform in +-1/sqrt(H) as PyTorch does, recurrent matrices orthogonal gate by gate.
+    def create(
+        cls,
+        config: NetworkConfig,
+        seed: int,
+        dtype: Any = np.float32,
+        start: str = "orthogonal",
+        max_lag: int | None = None,
+        forget_bias: float | None = None,
+        scale: float | None = None,
+    ) -> Network:
+        """Draw the parameters as `initialisation.draw` does; by default so that gradients neither vanish nor explode.
 
-        Orthogonal matrices keep the length of what passes through them, so gradients neither vanish nor explode at
-        the start (Saxe et al. 2014). The LSTM's forget gate starts open (Jozefowicz et al. 2015).
+        Raises
+        ------
+        ValueError
+            The start does not go with the cell or with the other choices.
         """
-        rng = np.random.default_rng(seed)
-        H = config.hidden_size
-        bound = 1 / math.sqrt(H)
-        parameters = {}
-        for name, shape in config.shapes().items():
-            if name.endswith("w_hh"):
-                with threadpool_limits(limits=1, user_api="blas"):  # its threads spin where cores are busy
-                    blocks = [np.linalg.qr(rng.standard_normal((H, H)))[0] for _ in range(GATES[config.cell])]
-                value = np.concatenate(blocks)
-            elif name.endswith(("b_ih", "b_hh", "bias")):
-                value = np.zeros(shape)
-            else:
-                value = rng.uniform(-bound, bound, shape)
-            if config.cell == "lstm" and name.endswith("b_ih"):
-                value[H : 2 * H] = 1.0
-            parameters[name] = np.ascontiguousarray(value, dtype=dtype)
-        return cls(config, parameters)
+        drawn = draw(config.shapes(), config.cell, seed, start, max_lag, forget_bias, scale)
+        return cls(config, {name: np.ascontiguousarray(value, dtype=dtype) for name, value in drawn.items()})
 
     def cast(self, dtype: Any) -> Network:
         """Return the network with its parameters as another floating dtype."""
@@ -185,8 +186,8 @@ class Network:
 
         Returns
         -------
-        log_probs : ndarray [shape=(B, V)]
-            Of the next symbol, in nats.
+        outputs : ndarray [shape=(B, V)]
+            Log-probabilities of the next symbol, in nats; of a network of numbers or mixtures, the output layer's own.
         new_state : ndarray [shape=(L, S, B, H)]
         """
         config = self.config
@@ -209,7 +210,8 @@ class Network:
                 kernel = cells.gru_step if config.cell == "gru" else cells.elman_step
                 kernel(*given, state[layer, 0], new[layer, 0], gates)
             x = new[layer, 0]
-        log_probs = np.empty((B, config.output_size), self.dtype)
-        cells.matmul_step(x, *weights["output.weight"], weights["output.bias"], log_probs)
-        log_softmax(log_probs)
-        return log_probs, new
+        outputs = np.empty((B, config.output_size), self.dtype)
+        cells.matmul_step(x, *weights["output.weight"], weights["output.bias"], outputs)
+        if config.output == "softmax":
+            log_softmax(outputs)
+        return outputs, new
