@@ -10,9 +10,10 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def elman(x, h, p):
+def elman(x, h, p, activation="tanh"):
     """One step of lanes x (B, D), h (B, H); p holds w_ih, w_hh, b_ih, b_hh."""
-    return np.tanh(x @ p["w_ih"].T + p["b_ih"] + h @ p["w_hh"].T + p["b_hh"])
+    a = x @ p["w_ih"].T + p["b_ih"] + h @ p["w_hh"].T + p["b_hh"]
+    return np.tanh(a) if activation == "tanh" else np.maximum(a, 0)
 
 
 def gru(x, h, p):
@@ -46,8 +47,10 @@ def step(config, parameters, inputs, state):
         p = {name: parameters[f"cells.{layer}.{name}"] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
         if config.cell == "lstm":
             new[layer, 0], new[layer, 1] = lstm(x, state[layer, 0], state[layer, 1], p)
+        elif config.cell == "gru":
+            new[layer, 0] = gru(x, state[layer, 0], p)
         else:
-            new[layer, 0] = {"elman": elman, "gru": gru}[config.cell](x, state[layer, 0], p)
+            new[layer, 0] = elman(x, state[layer, 0], p, config.activation)
         x = new[layer, 0]
     outputs = x @ parameters["output.weight"].T + parameters["output.bias"]
     return log_softmax(outputs) if config.output == "softmax" else outputs, new

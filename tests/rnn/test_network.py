@@ -161,7 +161,7 @@ def test_float32_tanh_and_exp_are_right_to_a_few_ulp():
     hs = np.zeros((2, 4001, 1), np.float32)
     zeros = np.zeros((1, 1), np.float32)
     gates = np.zeros((4001, cells.packed_width(1, np.float32)), np.float32)
-    cells.elman_forward(table, np.arange(4001)[None], cells.pack(zeros), zeros[0], hs, gates)
+    cells.elman_forward(table, np.arange(4001)[None], cells.pack(zeros), zeros[0], hs, gates, False)
     np.testing.assert_allclose(hs[1], np.tanh(table.astype(np.float64)), rtol=6e-7)
     logits = np.stack([np.zeros(4001, np.float32), np.linspace(-80, 0, 4001, dtype=np.float32)], axis=1)
     expected = naive.log_softmax(logits.astype(np.float64))

@@ -107,6 +107,24 @@ class Lanes:
         dropout; ``None`` leaves it out.
         """
         T, B, H = self.T, self.B, self.config.hidden_size
+        x = self.states(parameters, layout, inputs, state, seed)
+        np.matmul(x.reshape(T * B, H), parameters["output.weight"].T, out=self.logits)
+        self.logits += parameters["output.bias"]
+        if self.config.output != "softmax":
+            numbers = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
+            kernel = mixture_nll if self.config.output == "mixture" else squared_error
+            return float(kernel(self.logits, numbers, scale))
+        if targets.ndim == 3:
+            weights = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
+            return float(set_cross_entropy(self.logits, weights, scale, self.scratch))
+        flat = np.ascontiguousarray(targets, np.int64).reshape(-1)
+        return float(softmax_cross_entropy(self.logits, flat, scale, self.scratch))
+
+    def states(
+        self, parameters: dict[str, Array], layout: dict[str, Array], inputs: Array, state: Array, seed: int | None
+    ) -> Array:
+        """Run the cells alone, as `forward` does; return what the output layer reads, (T, B, H)."""
+        T, B = self.T, self.B
         self.seed = seed
         x = inputs
         for layer in range(self.config.num_layers):
@@ -120,23 +138,13 @@ class Lanes:
                 table += parameters[name + "b_ih"]
             self._cell_forward(layer, table, rows, layout[name + "w_hh_t"], parameters[name + "b_hh"], state[layer])
             x = self._drop(layer)
-        np.matmul(x.reshape(T * B, H), parameters["output.weight"].T, out=self.logits)
-        self.logits += parameters["output.bias"]
-        if self.config.output != "softmax":
-            numbers = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
-            kernel = mixture_nll if self.config.output == "mixture" else squared_error
-            return float(kernel(self.logits, numbers, scale))
-        if targets.ndim == 3:
-            weights = np.ascontiguousarray(targets, self.logits.dtype).reshape(T * B, -1)
-            return float(set_cross_entropy(self.logits, weights, scale, self.scratch))
-        flat = np.ascontiguousarray(targets, np.int64).reshape(-1)
-        return float(softmax_cross_entropy(self.logits, flat, scale, self.scratch))
+        return x
 
     def _cell_forward(self, layer: int, table: Array, rows: Array, w_hh_t: Array, b_hh: Array, state: Array) -> None:
         hs = self.hs[layer]
         hs[0] = state[0]
         if self.config.cell == "elman":
-            cells.elman_forward(table, rows, w_hh_t, b_hh, hs, self.gates)
+            cells.elman_forward(table, rows, w_hh_t, b_hh, hs, self.gates, self.config.relu)
         elif self.config.cell == "gru":
             cells.gru_forward(table, rows, w_hh_t, b_hh, hs, self.cache[layer], self.gates)
         else:
@@ -196,7 +204,7 @@ class Lanes:
         hs, dgates, dh = self.hs[layer], self.dgates, self.dh
         dh.fill(0)
         if self.config.cell == "elman":
-            cells.elman_backward(self.dhs, rows, w_hh_p, hs, dtable, dgates, dh)
+            cells.elman_backward(self.dhs, rows, w_hh_p, hs, dtable, dgates, dh, self.config.relu)
         elif self.config.cell == "gru":
             cells.gru_backward(self.dhs, rows, w_hh_p, hs, self.cache[layer], dtable, dgates, dh, self.through)
         else:

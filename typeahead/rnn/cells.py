@@ -47,19 +47,9 @@ def _tanh(x: float) -> float:
 
 _f = np.float32
 _LIMIT = _f(7.90531110763549805)  # where float32's tanh is 1 to the last bit but one
-_A1, _A3, _A5, _A7 = (
-    _f(4.89352455891786e-03),
-    _f(6.37261928875436e-04),
-    _f(1.48572235717979e-05),
-    _f(5.12229709037114e-08),
-)
+_A1, _A3, _A5, _A7 = map(_f, (4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08))
 _A9, _A11, _A13 = _f(-8.60467152213735e-11), _f(2.00018790482477e-13), _f(-2.76076847742355e-16)
-_B0, _B2, _B4, _B6 = (
-    _f(4.89352518554385e-03),
-    _f(2.26843463243900e-03),
-    _f(1.18534705686654e-04),
-    _f(1.19825839466702e-06),
-)
+_B0, _B2, _B4, _B6 = map(_f, (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06))
 
 
 @overload(_tanh, inline="always")
@@ -82,6 +72,18 @@ def _sigmoid_in_place(x):
     half = x.dtype.type(0.5)
     for j in range(x.size):
         x[j] = half * _tanh(half * x[j]) + half
+
+
+@_kernel
+def _activate(x, relu):
+    # The Elman cell's, in place. The comparison is such that NaN stays.
+    zero = x.dtype.type(0)
+    if relu:
+        for j in range(x.size):
+            x[j] = zero if x[j] < zero else x[j]
+    else:
+        for j in range(x.size):
+            x[j] = _tanh(x[j])
 
 
 @_kernel
@@ -205,27 +207,31 @@ def _product(x, panels, out):
 
 
 @_kernel
-def elman_forward(table, rows, w_hh_t, b_hh, hs, gates):
-    """Compute ``h' = tanh(w_ih x + b_ih + w_hh h + b_hh)`` for T steps; gates (B, P*C) is scratch."""
+def elman_forward(table, rows, w_hh_t, b_hh, hs, gates, relu):
+    """Compute ``h' = tanh(w_ih x + b_ih + w_hh h + b_hh)``, or max(0, .), for T steps; gates (B, P*C) is scratch."""
     T, B = rows.shape
     for t in range(T):
         _product(hs[t], w_hh_t, gates)
         for b in range(B):
             h = hs[t + 1, b]
             _add_into(table[rows[t, b]], gates[b], b_hh, h)
-            for j in range(h.size):
-                h[j] = _tanh(h[j])
+            _activate(h, relu)
 
 
 @_kernel
-def elman_backward(dhs, rows, w_hh_p, hs, dtable, dgates, dh):
-    """Carry the gradient back through T steps: ``da = dh (1 - h'^2)``, ``dh_prev = w_hh^T da``; dh is (B, P*C)."""
+def elman_backward(dhs, rows, w_hh_p, hs, dtable, dgates, dh, relu):
+    """Carry the gradient back: ``da = dh (1 - h'^2)``, of relu ``dh (h' > 0)``, ``dh_prev = w_hh^T da`` (B, P*C)."""
     T, B = rows.shape
+    zero, one = hs.dtype.type(0), hs.dtype.type(1)
     for t in range(T - 1, -1, -1):
         for b in range(B):
             h, da, dy, dh_b = hs[t + 1, b], dgates[t, b], dhs[t, b], dh[b]
-            for j in range(h.size):
-                da[j] = (dy[j] + dh_b[j]) * (1 - h[j] * h[j])
+            if relu:
+                for j in range(h.size):
+                    da[j] = (dy[j] + dh_b[j]) * (one if h[j] > zero else zero)
+            else:
+                for j in range(h.size):
+                    da[j] = (dy[j] + dh_b[j]) * (one - h[j] * h[j])
             dx = dtable[rows[t, b]]
             for j in range(h.size):
                 dx[j] += da[j]
@@ -395,13 +401,14 @@ def matmul_step(x, w, scale, bias, out):
 
 
 @_kernel
-def elman_step(table, rows, w_hh, scale, b_hh, h, h_next, gates):
+def elman_step(table, rows, w_hh, scale, b_hh, h, h_next, gates, relu):
     """Advance B lanes by one step: h (B, H) is read, h_next (B, H) written; gates (B, H) is scratch."""
     matmul_step(h, w_hh, scale, b_hh, gates)
     for b in range(h.shape[0]):
         x, a, out = table[rows[b]], gates[b], h_next[b]
         for j in range(out.size):
-            out[j] = _tanh(x[j] + a[j])
+            out[j] = x[j] + a[j]
+        _activate(out, relu)
 
 
 @_kernel

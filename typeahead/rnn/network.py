@@ -24,6 +24,7 @@ from typeahead.rnn.losses import log_softmax
 Array = np.ndarray[Any, np.dtype[Any]]
 GATES = {"elman": 1, "gru": 3, "lstm": 4}
 OUTPUTS = ("softmax", "numbers", "mixture")
+ACTIVATIONS = ("tanh", "relu")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class NetworkConfig:
     (DropConnect, once a batch: Merity et al. 2018); both in training only.
     ``output``: what the output layer's numbers are: ``"softmax"`` of symbols, ``"numbers"`` themselves, or the
     parameters of a ``"mixture"`` of Gaussians (`losses`).
+    ``activation``: of the Elman cell, ``"tanh"`` or ``"relu"`` (Le, Jaitly, Hinton 2015); the others have but tanh.
     """
 
     cell: str = "gru"
@@ -46,12 +48,17 @@ class NetworkConfig:
     one_hot: bool = True
     weight_dropout: float = 0.0
     output: str = "softmax"
+    activation: str = "tanh"
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
             raise ValueError(f"output {self.output!r} is unknown; choose one of {', '.join(OUTPUTS)}")
         if self.cell not in GATES:
             raise ValueError(f"cell {self.cell!r} is unknown; choose one of {', '.join(GATES)}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+        if self.relu and self.cell != "elman":
+            raise ValueError(f"activation relu is for the cell elman, not {self.cell}; choose tanh or the cell elman")
         for name in ("input_size", "hidden_size", "num_layers", "output_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} is below 1")
@@ -63,6 +70,11 @@ class NetworkConfig:
     def states(self) -> int:
         """How many arrays a cell carries from step to step (S)."""
         return 2 if self.cell == "lstm" else 1
+
+    @property
+    def relu(self) -> bool:
+        """Whether the Elman cell's activation is max(0, x), not tanh."""
+        return self.activation == "relu"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every parameter, in the order in which they are initialised."""
@@ -206,9 +218,10 @@ class Network:
             given = table, rows, *weights[name + "w_hh"], weights[name + "b_hh"]
             if config.cell == "lstm":
                 cells.lstm_step(*given, state[layer, 0], state[layer, 1], new[layer, 0], new[layer, 1], gates)
+            elif config.cell == "gru":
+                cells.gru_step(*given, state[layer, 0], new[layer, 0], gates)
             else:
-                kernel = cells.gru_step if config.cell == "gru" else cells.elman_step
-                kernel(*given, state[layer, 0], new[layer, 0], gates)
+                cells.elman_step(*given, state[layer, 0], new[layer, 0], gates, config.relu)
             x = new[layer, 0]
         outputs = np.empty((B, config.output_size), self.dtype)
         cells.matmul_step(x, *weights["output.weight"], weights["output.bias"], outputs)
