@@ -42,3 +42,38 @@ def gradient_norms(config, parameters, inputs, targets, state, epsilon=1e-5):
             gradient[:, j] = (above - below) / (2 * epsilon)
         norms[layer, part, lag] = np.sqrt((gradient**2).sum(axis=1))
     return norms
+
+
+def growth(config, parameters, inputs, state, disturbance, epsilon=1e-6):
+    """The logarithms (T, B) of how much a disturbance (L, S, B, H) of length 1 grows at each step.
+
+    Two runs on the same inputs, ``epsilon`` apart, and brought back to that after each step.
+    """
+    logs = []
+    for x in inputs:
+        _, near = naive.step(config, parameters, x, state + epsilon * disturbance)
+        _, state = naive.step(config, parameters, x, state)
+        disturbance = (near - state) / epsilon
+        length = np.sqrt((disturbance**2).sum(axis=(0, 1, 3)))
+        logs.append(np.log(length))
+        disturbance = disturbance / length[:, None]
+    return np.array(logs)
+
+
+def gate_shares(config, parameters, inputs, state):
+    """The share of gates (L, gates, 2) under 0.1 and over 0.9; of the Elman cell of |h|."""
+    found = []
+    for given in inputs:
+        x = np.eye(config.input_size)[given] if config.one_hot else given
+        _, new = naive.step(config, parameters, given, state)
+        layers = []
+        for layer in range(config.num_layers):
+            w_ih, w_hh, b_ih, b_hh = (parameters[f"cells.{layer}.{n}"] for n in ("w_ih", "w_hh", "b_ih", "b_hh"))
+            a = x @ w_ih.T + b_ih + state[layer, 0] @ w_hh.T + b_hh
+            blocks = np.split(naive.sigmoid(a), {"elman": 1, "gru": 3, "lstm": 4}[config.cell], axis=1)
+            x = new[layer, 0]
+            layers.append({"elman": [np.abs(x)], "gru": blocks[:2], "lstm": [*blocks[:2], blocks[-1]]}[config.cell])
+        found.append(layers)
+        state = new
+    gates = np.array(found)  # (T, L, gates, B, H)
+    return np.stack([(gates < 0.1).mean(axis=(0, 3, 4)), (gates > 0.9).mean(axis=(0, 3, 4))], axis=-1)
