@@ -8,7 +8,8 @@
     ├── HistoryError     the store of past commands
     ├── DaemonError      the background process and its socket
     ├── ShellError       the shell underneath and its terminal
-    └── AudioError       microphones and the library behind them
+    ├── AudioError       microphones and the library behind them
+    └── SensorError      readings that cannot be had as asked
 
 Every message names the thing, the value and the next step, on one line. The command line prints it to standard error
 and exits with ``exit_code``; a traceback means a bug.
@@ -53,3 +54,7 @@ class ShellError(TypeaheadError):
 
 class AudioError(TypeaheadError):
     """Sound cannot be had: no PortAudio, no device, or one that does not answer."""
+
+
+class SensorError(TypeaheadError):
+    """Readings that cannot be had: a file, a column or a field that is not there."""

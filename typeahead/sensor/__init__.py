@@ -1,0 +1,1 @@
+"""What you measure: lines of numbers into readings, forecasts of the next one, alarms."""
