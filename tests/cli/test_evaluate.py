@@ -121,34 +121,3 @@ def test_help_tells_of_both_commands(run):
     assert "typeahead evaluate [OPTIONS] MODEL FILE...\n" in out
     assert "typeahead evaluate sessions [OPTIONS] FILE.jsonl\n" in out
     assert run("evaluate")[0] == 2
-
-
-def test_inspect_tells_architecture_data_command_and_figures(folder, run):
-    small = ["--hidden-size", "8", "--seq-len", "8", "--batch-size", "4", "--threads", "1"]
-    assert run("train", "one.txt", "--steps", "20", "--cell", "lstm", "--num-layers", "2", *small)[0] == 0
-    _, out, _ = run("inspect", "one.safetensors")
-    rows = dict(line.split("  ", maxsplit=1) for line in out.splitlines() if not line.startswith(" "))
-    rows = {name: value.strip() for name, value in rows.items()}
-    # 2 layers: 32*256 + 32*8 + 2*32 and 32*8 + 32*8 + 2*32; output: 256*8 + 256
-    assert rows["parameters"] == "11,392 (float32)"
-    assert rows["network"] == "lstm, 2 layers of 8 units, dropout 0"
-    assert rows["data"] == "one.txt (1,442 bytes); 1,442 bytes, 13 of 256 values"
-    assert rows["validation"].startswith("the last 145 bytes of the data")
-    assert rows["command"] == f"typeahead train one.txt --steps 20 --cell lstm --num-layers 2 {' '.join(small)}"
-    assert "learning_rate 0.004" in rows["settings"]
-    assert "20 steps, 640 bytes, " in rows["trained"]
-    _, metadata = checkpoint.load("one.safetensors")
-    assert f"sha256 {metadata['data']['train']['sha256']}" in out
-    assert f"{metadata['figures']['valid_bits_per_byte']:.4f} bits per byte at step 20" in out
-
-
-def test_inspect_json_is_the_files_own_metadata(run):
-    status, out, _ = run("inspect", "model.safetensors", "--json")
-    assert status == 0
-    assert json.loads(out) == checkpoint.load("model.safetensors")[1] | {"num_parameters": 8688}
-
-
-def test_a_model_without_a_history_can_be_inspected(run):
-    status, out, _ = run("inspect", "model.safetensors")
-    assert status == 0
-    assert "gru, 1 layer of 8 units" in out

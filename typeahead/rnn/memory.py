@@ -14,7 +14,7 @@ the gradient of a lower layer goes through the layers above at all later steps, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -88,10 +88,10 @@ def lane_norms(
     return norms[:, :, : 1 + (limit if max_lag is None else min(max_lag, limit))]
 
 
-def first_below(norms: Array, share: float) -> int | None:
-    """Return the first lag at which norms (K + 1,) are below a share of that at lag 0, None if that is further back."""
-    below = np.flatnonzero(norms < share * norms[0])
-    return int(below[0]) if len(below) else None
+def first_below(norms: Array, limit: float) -> int | None:
+    """Return the first lag from 1 on at which norms (K + 1,) are below a limit, None if that is further back."""
+    below = np.flatnonzero(norms[1:] < limit)
+    return 1 + int(below[0]) if len(below) else None
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Memory:
     places: int
     full_loss: float  # nats a step, with all that came before
     contexts: tuple[Context, ...]
-    effective_context: int | None  # the fewest steps that bring the loss within 1 % of the full one; None: more than K
+    effective_context: int | None  # steps from which on the loss is within 1 % of the full one; None: more than K
     growth: float  # of a small disturbance, nats a step
     growth_error: float  # one standard error, from lane to lane
     gates: dict[str, Array]  # name -> (L, 2) share of activations under 0.1 and over 0.9
@@ -171,12 +171,20 @@ class Memory:
     @property
     def half_lives(self) -> list[int | None]:
         """The first lag, of each layer, with less than half of the gradient at lag 0; None: beyond the last lag."""
-        return [first_below(norms, 0.5) for norms in self.norms]
+        return [first_below(norms, 0.5 * norms[0]) for norms in self.norms]
 
     @property
     def reaches(self) -> list[int | None]:
         """The first lag, of each layer, with less than 1 % of the gradient at lag 0; None: beyond the last lag."""
-        return [first_below(norms, VANISHED) for norms in self.norms]
+        return [first_below(norms, VANISHED * norms[0]) for norms in self.norms]
+
+    @property
+    def part_reaches(self) -> list[list[int | None]]:
+        """The same for each part of the state alone, h and c, (L, S): the first lag with less than 1 % of the whole."""
+        return [
+            [first_below(part, VANISHED * norms[0]) for part in parts]
+            for norms, parts in zip(self.norms, self.parts, strict=True)
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, as JSON can hold it: a number that is none is null."""
@@ -190,6 +198,7 @@ class Memory:
                 },
                 "half_life": self.half_lives[layer],
                 "one_percent_lag": self.reaches[layer],
+                "one_percent_lag_of": dict(zip("hc", self.part_reaches[layer], strict=False)),
                 "gates": {name: {"under_0.1": s[layer, 0], "over_0.9": s[layer, 1]} for name, s in self.gates.items()},
             }
             for layer in range(len(self.norms))
@@ -275,6 +284,7 @@ def _summary(network: Network, found: _Found, full_loss: float, contexts: list[C
     lanes = found.growth[len(found.growth) // 4 :].mean(axis=0)
     density = network.config.output == "mixture"
     allowed = WITHIN if density else WITHIN * full_loss
+    near = [abs(context.excess) <= allowed for context in contexts]
     return Memory(
         norms=whole.mean(axis=-1),
         medians=np.median(whole, axis=-1),
@@ -282,7 +292,7 @@ def _summary(network: Network, found: _Found, full_loss: float, contexts: list[C
         places=whole.shape[-1],
         full_loss=full_loss,
         contexts=tuple(contexts),
-        effective_context=next((c.steps for c in contexts if c.excess <= allowed), None),
+        effective_context=next((c.steps for i, c in enumerate(contexts) if all(near[i:])), None),
         growth=float(lanes.mean()),
         growth_error=float(lanes.std() / np.sqrt(len(lanes))),
         gates={name: found.shares[:, i] for i, name in enumerate(GATE_NAMES[network.config.cell])},
@@ -332,14 +342,29 @@ def _last_losses(network: Network, inputs: Array, targets: Array) -> Array:
 
 def _read(network: Network, inputs: Array, state: Array) -> Array:
     """Return the state (L, S, B, H) after inputs (T, B, ...), from ``state`` on."""
+    for _, after in _chunks(network, inputs, state):
+        state = after
+    return state
+
+
+def _chunks(network: Network, inputs: Array, state: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield, a few steps at a time, what the output layer reads (t, B, H), and the state after it."""
     layout, lanes = layouts(network, None), None
     for start in range(0, len(inputs), _CHUNK):
         chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
         if lanes is None or len(chunk) != lanes.T:
             lanes = Lanes(network.config, len(chunk), chunk.shape[1], network.dtype, backward=False)
-        lanes.states(network.parameters, layout, chunk, state, None)
+        top = lanes.states(network.parameters, layout, chunk, state, None)
         state = lanes.final_state()
-    return state
+        yield top, state
+
+
+def likeliest(network: Network, inputs: Array) -> Array:
+    """Return the symbol or label (T, B) that a network holds for the likeliest at each step of inputs (T, B, ...)."""
+    weight, bias = network.parameters["output.weight"], network.parameters["output.bias"]
+    with threadpool_limits(limits=1, user_api="blas"):
+        chunks = _chunks(network, inputs, network.initial_state(inputs.shape[1]))
+        return np.concatenate([(top @ weight.T + bias).argmax(axis=-1) for top, _ in chunks])
 
 
 def imagine(network: Network, steps: int, lanes: int, first: int, seed: int = 0) -> Array:
