@@ -29,6 +29,7 @@ __all__ = [
     "cut_by_name",
     "field",
     "guesses",
+    "kind_of",
     "leaves",
     "marks_of",
 ]
@@ -173,7 +174,8 @@ def guesses(text: str, marks: Sequence[str]) -> list[Guess]:
             continue
         kinds = [kind_of(cell) for cell in cells]
         if NUMBER in kinds or (NONE in kinds and TEXT not in kinds):
-            ranked.append(((kinds.count(TEXT) / len(kinds), -len(kinds)), Guess(mark, cells, kinds)))
+            rank = kinds.count(TEXT) / len(kinds), mark == " ", -len(kinds)
+            ranked.append((rank, Guess(mark, cells, kinds)))
     return [found for _, found in sorted(ranked, key=lambda item: item[0])]
 
 

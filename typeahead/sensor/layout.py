@@ -227,7 +227,7 @@ class Search:
                     self._settle(guess, None)
                     return [*first, *self._let_go(), line]
         for guess in found:
-            header = _Header.above(guess, self._titles)
+            header = _Header.above(guess, self._titles) or self._header_with_numbers(guess)
             if header is not None:
                 self._settle(guess, header)
                 return [*self._take_candidate(UNLIKE), *self._let_go(header.line), line]
@@ -236,6 +236,17 @@ class Search:
             self._settle(found[0], None)
             return [*first, *self._let_go(), line]
         return self._hold(line, found[0])
+
+    def _header_with_numbers(self, guess: Guess) -> _Header | None:
+        """Return the candidate as a header: a name such as "load, 1 min" looks like columns with a number in them."""
+        if self._candidate is None:
+            return None
+        header = _Header.above(guess, [self._candidate[0]])
+        if header is None or NUMBER in map(formats.kind_of, header.names):
+            return None
+        self._titles.insert(0, self._candidate[0]._replace(verdict=UNLIKE))
+        self._candidate = None
+        return header._replace(line=self._titles[0])
 
     def _hold(self, line: Found, guess: Guess) -> list[Found]:
         """Wait for a second line like this one."""
@@ -355,9 +366,10 @@ def _columns(selection: Selection, guess: Guess, header: _Header | None) -> Colu
     time = None if selection.time is None else _position(selection.time, names)
     if time is None:
         time = _own_time(names, cells, kinds, wanted)
-    series = wanted or _numeric(names, cells, kinds, time)
-    if not series:  # nothing but a column that is called "time"
-        time, series = None, tuple(i for i in range(width) if kinds[i] == NUMBER)
+    if wanted:
+        series = wanted
+    else:
+        series, time = _own_series(names, cells, kinds, time)
     shown = ("value",) if width == 1 and header is None else tuple(names[i] for i in series)
     open_end = guess.mark == " " and width > 1 and kinds[-1] == TEXT and width - 1 not in joins
     return Columns(guess.mark, width, shown, series, time, None if time is None else names[time], joins, open_end)
@@ -372,8 +384,8 @@ def _fields(selection: Selection, guess: Guess) -> Fields:
     if wanted:
         return Fields(guess.mark, wanted, time)
     place = guess.names.index(time) if time in guess.names else None
-    names = tuple(guess.names[i] for i in _numeric(guess.names, guess.cells, guess.kinds, place))
-    return Fields(guess.mark, names, time) if names else Fields(guess.mark, guess.names, None)
+    series, place = _own_series(guess.names, guess.cells, guess.kinds, place)
+    return Fields(guess.mark, tuple(guess.names[i] for i in series), time if place is not None else None)
 
 
 def _own_time(names: Sequence[str], cells: Sequence[str], kinds: Sequence[str], wanted: Sequence[int]) -> int | None:
@@ -385,10 +397,15 @@ def _own_time(names: Sequence[str], cells: Sequence[str], kinds: Sequence[str], 
     return next((i for i in free if kinds[i] == TIME), None)
 
 
-def _numeric(names: Sequence[str], cells: Sequence[str], kinds: Sequence[str], time: int | None) -> tuple[int, ...]:
-    """Return the columns of numbers that are no times."""
-    numbers = [i for i, kind in enumerate(kinds) if kind in (NUMBER, NONE) and i != time]
-    return tuple(i for i in numbers if not _is_time(names[i], cells[i], kinds[i]))
+def _own_series(
+    names: Sequence[str], cells: Sequence[str], kinds: Sequence[str], time: int | None
+) -> tuple[tuple[int, ...], int | None]:
+    """Return the columns of numbers where none was named, and that of the time, which is none if nothing else is."""
+    numbers = tuple(i for i, kind in enumerate(kinds) if kind in (NUMBER, NONE) and i != time)
+    series = tuple(i for i in numbers if not _is_time(names[i], cells[i], kinds[i]))
+    if series or time is None:
+        return series or numbers, time
+    return tuple(i for i, kind in enumerate(kinds) if kind in (NUMBER, NONE)), None
 
 
 def _is_time(name: str, cell: str, kind: str) -> bool:
@@ -435,4 +452,4 @@ def _position(wanted: str, names: Sequence[str]) -> int:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(map(repr, names[:_SHOWN_NAMES])) + more
+    return (", ".join(map(repr, names[:_SHOWN_NAMES])) or "none") + more

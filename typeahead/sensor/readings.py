@@ -11,8 +11,9 @@ a column or field that is asked for and is not there does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from typeahead.sensor.formats import MAX_LINE_BYTES, BadLineError
@@ -36,6 +37,9 @@ class Reading(NamedTuple):
     time_s: float | None  # seconds since the epoch; None where there is none
     line: int  # number of the line, from 1, over all input
     text_time: str | None  # the time as it was written
+
+
+_make = tuple.__new__  # a reading in half the time that its own constructor takes
 
 
 @dataclass
@@ -93,7 +97,8 @@ class Parser:
         # What the quick way needs of the layout; a width of 0 closes it.
         self._width = 0
         self._mark: str | None = None
-        self._places: tuple[int, ...] = ()
+        self._place: int | None = None  # of a single series; `_pick` is for several
+        self._pick: Callable[[list[str]], tuple[str, ...]] = tuple
         self._time_place: int | None = None
 
     @property
@@ -116,18 +121,26 @@ class Parser:
         SensorError
             A column or field that is asked for is not there; the message names those that are.
         """
-        self.counts.lines = number = self.counts.lines + 1
+        counts = self.counts
+        counts.lines = number = counts.lines + 1
         if self._width and len(line) <= MAX_LINE_BYTES:
             try:
                 text = line if isinstance(line, str) else line.decode()
-                if not ("\0" in text or '"' in text or "#" in text):
+                if not ("\0" in text or '"' in text or "#" in text or "\ufeff" in text):
                     cells = text.split(self._mark)
-                    values = tuple([float(cells[i]) for i in self._places])
-                    total = sum(values)
+                    values: tuple[float, ...]
+                    if self._place is not None:
+                        total = float(cells[self._place])
+                        values = (total,)
+                    else:
+                        values = tuple(map(float, self._pick(cells)))
+                        total = sum(values)
                     # The difference is nan when there is a nan or an infinity among them.
                     if total - total == 0.0 and len(cells) == self._width:
-                        time_text = None if self._time_place is None else cells[self._time_place].strip()
-                        return [self._reading(number, values, time_text)]
+                        if self._time_place is None:
+                            counts.readings += 1
+                            return [_make(Reading, (values, None, number, None))]
+                        return [self._reading(number, values, cells[self._time_place].strip())]
             except (ValueError, IndexError):  # a word, a unit, no UTF-8, too few columns: the careful way knows
                 pass
         return self._push_carefully(number, line)
@@ -171,7 +184,9 @@ class Parser:
         self._layout, self._width = layout, 0
         if isinstance(layout, Columns) and not layout.joins and not layout.open_end:
             self._width, self._mark = layout.width, None if layout.mark == " " else layout.mark
-            self._places, self._time_place = layout.series, layout.time
+            self._time_place = layout.time
+            self._place = layout.series[0] if len(layout.series) == 1 else None
+            self._pick = itemgetter(*layout.series)
 
     def _account(self, line: Found) -> list[Reading]:
         """Count a line whose part is known, and read it if it is data."""
@@ -224,7 +239,7 @@ class Parser:
             reason = BACKWARDS if time_s < self._last_time_s else REPEATED
             self._count(counts.odd_times, reason, number, time_text)
         self._last_time_s = time_s
-        return Reading(values, time_s, number, time_text)
+        return _make(Reading, (values, time_s, number, time_text))
 
     def _count_header(self, text: str) -> None:
         self.counts.headers += 1

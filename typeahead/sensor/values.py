@@ -42,7 +42,14 @@ _LONGEST = 64  # characters of a number with a unit or a comma; more is no numbe
 _QUANTITY = re.compile(r"(?P<sign>[+-]?)(?P<digits>[0-9.,]+)(?P<power>[eE][+-]?[0-9]+)?\s*(?P<unit>[^0-9.,\s+-].*)?")
 _GROUPED_BY = {mark: re.compile(rf"[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}})+") for mark in ".,"}
 
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
+_NANOSECONDS = {
+    "ns": 1,
+    **dict.fromkeys(("us", "µs", "μs"), 10**3),
+    "ms": 10**6,
+    **dict.fromkeys(("s", "sec"), 10**9),
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 _UNIT = re.compile(
     r"(?:(?P<prefix>[kKMGgTtP])(?P<binary>i?))?(?:B|b|bits?|[Bb]ytes?|bps|Hz|V|W|A|J)?(?:/s|/sec)?"
     r"|%|°[CF]|[rR][pP][mM]|dBm?"
@@ -69,7 +76,7 @@ class NumberReader:
 
     def __init__(self, decimal_comma: bool | None = None) -> None:
         self.decimal_comma = decimal_comma
-        self._unit_s = 0.0  # of the first number that was a time; 0: none was
+        self._unit_ns = 0  # of the first number that was a time; 0: none was
 
     def read(self, text: str) -> tuple[float, str]:
         """Return the number and "", or nan and why it is none: `MISSING`, `INFINITE`, `AMBIGUOUS` or `RUBBISH`."""
@@ -119,10 +126,10 @@ class NumberReader:
 
     def _scale(self, unit: str) -> float:
         """Return what to multiply a number of that unit by; 0 if it is no unit."""
-        unit_s = _SECONDS.get(unit)
-        if unit_s is not None:
-            self._unit_s = self._unit_s or unit_s
-            return unit_s / self._unit_s
+        unit_ns = _NANOSECONDS.get(unit)
+        if unit_ns is not None:
+            self._unit_ns = self._unit_ns or unit_ns
+            return unit_ns / self._unit_ns
         found = _UNIT.fullmatch(unit)
         if found is None:
             return 0.0
@@ -159,9 +166,11 @@ class TimeReader:
             else:
                 return (moment - _EPOCH).total_seconds() if moment.tzinfo is None else moment.timestamp()
         try:
-            return _since_epoch(float(text))
+            value = float(text)
         except ValueError:
             pass
+        else:
+            return value if -1e11 < value < 1e11 else _since_epoch(value)
         return self._read_clock(text) if text[:3].count(":") else _read_date(text)
 
     def _read_clock(self, text: str) -> float | None:
@@ -181,12 +190,9 @@ class TimeReader:
 
 
 def _since_epoch(value: float) -> float | None:
-    """Return seconds of a number of seconds, ms, us or ns: 1e11 seconds are the year 5138, 1e11 ms are 1973."""
-    size = abs(value)
-    if size < 1e11:
-        return value
+    """Return the seconds of ms, us or ns by their size: 1e11 as seconds are the year 5138, as milliseconds 1973."""
     for limit, scale in ((1e14, 1e3), (1e17, 1e6), (1e20, 1e9)):
-        if size < limit:
+        if abs(value) < limit:
             return value / scale
     return None  # also infinity and nan
 
