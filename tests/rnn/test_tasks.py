@@ -116,6 +116,16 @@ def test_a_sum_is_wrong_from_a_fifth_off_and_where_it_is_no_number():
     assert Adding(9).mark(outputs, targets).wrong == pytest.approx(2 / 5)
 
 
+def test_under_one_in_a_hundred_wrong_is_solved_and_of_copy_half_of_the_baseline():
+    for task in (Adding(20), Order(20)):
+        assert task.solved(Marks(0.0099, 9.0))
+        assert not task.solved(Marks(0.01, 0.0))
+        assert not task.solved(Marks(math.nan, math.nan))
+    half = 5 * math.log(8) / 50
+    assert Copy(30).solved(Marks(0.4, half - 1e-6))
+    assert not Copy(30).solved(Marks(0.0, half))
+
+
 # -------------------------------------------------------------------------------------------- losses and examinations
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,22 +59,13 @@ def carry_out_all(grid: Grid, jobs: int, corpus: str | None, deadline: float, he
     TypeaheadError
         A process was ended from outside, or a trial cannot be carried out.
     """
+    from typeahead.rnn.trials import compile_kernels
+
     compile_kernels(grid.trials)
     if jobs == 1:
         _here(grid, corpus, deadline, hear)
     else:
         _side_by_side(grid, jobs, corpus, deadline, hear)
-
-
-def compile_kernels(trials: list[Trial]) -> None:
-    """Compile what the trials need, or read it from its cache: at once in several processes it has crashed before."""
-    import numpy as np
-
-    from typeahead.rnn.trials import KINDS, carry_out
-
-    for trial in {(trial.task, KINDS[trial.kind].cell): trial for trial in trials}.values():
-        small = replace(trial, steps=1, batch_size=2, hidden_size=8, length=16)
-        carry_out(small, corpus=np.zeros(400, np.uint8))
 
 
 def _text(corpus: str | None) -> Array | None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from typeahead.errors import TrainingError
 from typeahead.rnn.network import Array, Network, NetworkConfig
 from typeahead.rnn.optim import schedule
-from typeahead.rnn.tasks import SOLVED_BELOW, TASKS, Examination, Marks, Sequences, Task
+from typeahead.rnn.tasks import TASKS, Examination, Marks, Sequences, Task
 from typeahead.rnn.train import TrainConfig, Training
 
 BYTES = "bytes"  # the task beside `TASKS`: the next byte of a corpus
@@ -186,8 +188,8 @@ def carry_out(
         _config(trial.task, kind, trial.length, trial.hidden_size), trial.seed, start=kind.start,
         max_lag=max(3, trial.length) if kind.start == "chrono" else None,
     )  # fmt: skip
-    training, examine, clip = _of_bytes(trial, network, corpus) if trial.task == BYTES else _of_task(trial, network)
-    clipped, marks, curve, result = 0, Marks(math.nan, math.nan), [], "unsolved"
+    training, examine = _of_bytes(trial, network, corpus) if trial.task == BYTES else _of_task(trial, network)
+    marks, curve, result = Marks(math.nan, math.nan), [], "unsolved"
     while training.step < trial.steps:
         if stop():
             result = "stopped"
@@ -197,16 +199,22 @@ def carry_out(
         except TrainingError:
             result = "exploded"
             break
-        clipped += training.grad_norm > clip
         if training.step % trial.interval == 0 or training.step == trial.steps:
             marks = examine()
             curve.append((training.step, marks.loss))
             report(training.step, marks)
-            if marks.wrong < SOLVED_BELOW:
+            if trial.task != BYTES and TASKS[trial.task](trial.length).solved(marks):
                 result = "solved"
                 break
-    share = clipped / max(1, training.step)
+    share = training.clipped_steps / max(1, training.step)
     return Outcome(result, training.step, *marks, share, time.monotonic() - began, curve)
+
+
+def compile_kernels(trials: Iterable[Trial]) -> None:
+    """Compile what the trials need, or read it from its cache: at once in several processes it has crashed before."""
+    for trial in {(trial.task, KINDS[trial.kind].cell): trial for trial in trials}.values():
+        small = replace(trial, steps=1, batch_size=2, hidden_size=8, length=16)
+        carry_out(small, corpus=np.zeros(400, np.uint8))
 
 
 def _rate(trial: Trial, step: int) -> float:
@@ -223,24 +231,22 @@ def _training_config(trial: Trial, seq_len: int, grad_clip: float) -> TrainConfi
     )  # fmt: skip
 
 
-def _of_task(trial: Trial, network: Network) -> tuple[Training, Callable[[], Marks], float]:
+def _of_task(trial: Trial, network: Network) -> tuple[Training, Callable[[], Marks]]:
     task: Task = TASKS[trial.task](trial.length)
-    clip = KINDS[trial.kind].grad_clip * task.clip_factor
     sequences = Sequences(task, trial.batch_size, trial.seed)
-    config = _training_config(trial, task.seq_len, clip)
-    return Training(network, sequences, None, config, trial.interval), Examination(network, task, _HELD_OUT_SEED), clip
+    config = _training_config(trial, task.seq_len, KINDS[trial.kind].grad_clip * task.clip_factor)
+    return Training(network, sequences, None, config, trial.interval), Examination(network, task, _HELD_OUT_SEED)
 
 
-def _of_bytes(trial: Trial, network: Network, corpus: Array | None) -> tuple[Training, Callable[[], Marks], float]:
+def _of_bytes(trial: Trial, network: Network, corpus: Array | None) -> tuple[Training, Callable[[], Marks]]:
     if corpus is None:
         raise TrainingError("the task bytes needs a text; give it with --corpus FILE")
     held = min(len(corpus) // 10, _VALID_BYTES)
-    clip = KINDS[trial.kind].grad_clip
-    config = _training_config(trial, trial.length, clip)
+    config = _training_config(trial, trial.length, KINDS[trial.kind].grad_clip)
     training = Training.of_symbols(network, corpus[: len(corpus) - held], corpus[len(corpus) - held :], config)
 
     def examine() -> Marks:
         nats = training.evaluate(lambda: False)
         return Marks(math.nan, math.nan if nats is None else nats / math.log(2))
 
-    return training, examine, clip
+    return training, examine
