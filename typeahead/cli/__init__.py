@@ -54,8 +54,10 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     ),
     "listen": Subcommand("typeahead.cli.listen", "listen", "Listen for spoken words and do what they stand for."),
     "enrol": Subcommand("typeahead.cli.enrol", "enrol", "Teach a word or a short phrase, from a few takes."),
+    "watch": Subcommand("typeahead.cli.watch", "watch", "Watch readings as they come, and say when they turn odd."),
     "evaluate": Subcommand("typeahead.cli.evaluate", "evaluate", "Print how well a model predicts files."),
     "inspect": Subcommand("typeahead.cli.inspect", "inspect", "Print what a model file holds and how it was made."),
+    "bench": Subcommand("typeahead.cli.bench", "bench", "Measure what the networks can do, beside what is published."),
     "daemon": Subcommand("typeahead.cli.daemon", "daemon", "Start, stop or look at the background process."),
     "doctor": Subcommand("typeahead.cli.doctor", "doctor", "Look at everything typeahead needs, and say what to do."),
     "uninstall": Subcommand(
