@@ -244,7 +244,8 @@ class _Watch:
         if outcome is None:
             self._at_work[trial] = f"{name} {news.step:,}: {news.loss:.3g}"
             if time.monotonic() - self._said_at >= _LOG_S:
-                self._say(f"at work: {'; '.join(self._at_work.values())}")
+                shown, more = list(self._at_work.values())[:3], len(self._at_work) - 3
+                self._say("at work: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else ""))
             return
         self._at_work.pop(trial, None)
         self._results.add(trial, outcome)
