@@ -147,6 +147,9 @@ def draw(models: Sequence[Drawn], level: float, units: str, loss: str, picture: 
         highest = max((x for model in models for norms in model.layers for x in norms), default=1.0)
         left.set_ylim(10.0**-_DECADES, max(2.0, 2 * highest))
         right.set(xscale="log", xlabel=f"context ({units})", ylabel=f"loss ({loss})")
+        steps = [steps for steps, _ in models[0].contexts]
+        right.set_xticks(steps, [str(k) for k in steps], minor=False)
+        right.minorticks_off()
         for axes in (left, right):
             axes.grid(alpha=0.25, linewidth=0.6)
         left.legend(frameon=False, loc="best")

@@ -183,8 +183,10 @@ def comparison(several: Sequence[Subject], look: Look) -> list[str]:
     curves = [Curve(mark, one.relative(_longest(one))) for mark, one in zip(marks, several, strict=True)]
     unit = several[0].unit if len({one.unit for one in several}) == 1 else "step"
     lines: list[str] = []
-    for mark, one in zip(marks, several, strict=True):
-        lines += [f"{mark}  {one.model}: {_network(one.config)}", *_wrapped(_read(one), look)]
+    for i, (mark, one) in enumerate(zip(marks, several, strict=True)):
+        lines.append(f"{mark}  {one.model}: {_network(one.config)}")
+        if i + 1 == len(several) or _read(one) != _read(several[i + 1]):  # once for all that read the same
+            lines += _wrapped(_read(one), look)
     title = f"How much the loss depends on the state so many {unit}s before (lag 0 = 1), in the layer that reaches back"
     lines += ["", *_wrapped(f"{title} furthest:", look), *chart(curves, LEVEL, look.columns - 1, look.unicode), ""]
     rows = [["", "1/2", "1 %", "context", "loss", "growth"]]
