@@ -16,8 +16,9 @@ from typeahead.errors import ModelFileError, TrainingError
 from typeahead.rnn import checkpoint
 from typeahead.rnn.batches import Batches
 from typeahead.rnn.evaluation import Evaluation, sequence_loss
+from typeahead.rnn.loop import Hooks, Loop
 from typeahead.rnn.network import Network, NetworkConfig
-from typeahead.rnn.train import Hooks, Loop, TrainConfig, Training
+from typeahead.rnn.train import TrainConfig, Training
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"),
@@ -263,16 +264,17 @@ def test_minutes_end_the_run_and_count_on_when_resumed(symbols, tmp_path):
     assert resumed.step == training.step
 
 
-def test_an_exploded_loss_is_a_clear_error_and_the_last_checkpoint_stays(symbols, tmp_path):
+def test_a_loss_that_explodes_again_and_again_is_a_clear_error_and_the_last_checkpoint_stays(symbols, tmp_path):
     path = tmp_path / "run.checkpoint.safetensors"
     training = make(symbols, replace(CONFIG, checkpoint_s=0))
 
-    def spoil(event) -> None:
-        if event.step == 7:
+    def spoil() -> bool:
+        if training.step == 7:
             training.network.parameters["output.bias"][5] = math.nan
+        return False
 
     with pytest.raises(TrainingError, match=r"exploded at step 8 .*lower --learning-rate \(now 0\.01\)"):
-        Loop(training, Hooks(report=spoil), path).run()
+        Loop(training, Hooks(stop=spoil), path).run()
     training.network.parameters["output.bias"][5] = 0
     arrays, metadata = checkpoint.load(path)
     assert metadata["run"]["step"] == 7
@@ -344,8 +346,9 @@ import json, sys
 from dataclasses import replace
 import numpy as np
 from typeahead.rnn import checkpoint
+from typeahead.rnn.loop import Hooks, Loop
 from typeahead.rnn.network import Network, NetworkConfig
-from typeahead.rnn.train import Hooks, Loop, TrainConfig, Training
+from typeahead.rnn.train import TrainConfig, Training
 
 settings = json.loads(sys.argv[2])
 symbols = np.fromfile(settings["text"], np.uint8)

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from typeahead.errors import TrainingError
 
 if TYPE_CHECKING:
-    from typeahead.rnn.train import Event
+    from typeahead.rnn.loop import Event
 
 _METRICS_STEPS = 10  # one line in so many steps, and one for every evaluation
 _LOG_S = 10.0  # between lines of the plain log
@@ -74,6 +74,7 @@ class Progress:
             f"loss {event.loss:.3f}" if event.step else "",
             f"bits/byte {event.bits_per_byte:.3f}" if event.step and self._of_bytes else "",
             self._valid,
+            f"clipped {event.clip_rate:.0%}" if event.step else "",
             speed if event.step else "",
             f"{_duration(event.left_s)} left" if event.left_s is not None else "",
         ]
@@ -91,7 +92,7 @@ class Progress:
 def _fitting(figures: list[str], columns: int) -> str:
     """Join as many figures as fit beside a bar of a few columns; the middle ones go first."""
     kept = list(figures)
-    for least in (0, 4, 1, 5):  # step, bytes/s, loss in nats (bits/byte says the same), time left
+    for least in (4, 0, 5, 1, 6):  # clip rate, step, bytes/s, loss in nats (bits/byte says the same), time left
         if len("100%  ") + 5 + len("  ".join(filter(None, kept))) <= columns:
             break
         kept[least] = ""
@@ -141,7 +142,7 @@ class Metrics:
 
     def add(self, event: Event) -> bool:
         """Write the event if it is one to be kept; return False the first time that this fails."""
-        if event.step % _METRICS_STEPS and event.valid_loss is None:
+        if event.step % _METRICS_STEPS and event.valid_loss is None and event.gradient_norms is None:
             return True
         # JSON knows no NaN, which the loss before the first step is. How long is left is for the moment only.
         figures = {
@@ -149,6 +150,8 @@ class Metrics:
             for name, value in vars(event).items()
             if name != "left_s"
         }
+        if event.gradient_norms is not None:
+            figures["gradient_norms"] = [[_short(norm) for norm in layer] for layer in event.gradient_norms]
         try:
             self._file.write(json.dumps(figures).encode() + b"\n")
         except OSError:
@@ -159,6 +162,10 @@ class Metrics:
     def close(self) -> None:
         """Close the file and with it the lock."""
         self._file.close()
+
+
+def _short(norm: float) -> float | None:
+    return float(f"{norm:.3g}") if math.isfinite(norm) else None
 
 
 def _step(line: bytes) -> float:

@@ -18,8 +18,9 @@ from typeahead.errors import TrainingError
 
 if TYPE_CHECKING:
     from typeahead.cli.progress import Metrics, Progress
+    from typeahead.rnn.loop import Event
     from typeahead.rnn.network import Network
-    from typeahead.rnn.train import Event, Figures
+    from typeahead.rnn.train import Figures
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -30,9 +31,7 @@ _SHARE = click.FloatRange(min=0, max=1, max_open=True)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _setting(
-    name: str, kind: click.IntRange | click.FloatRange | click.Choice[str], default: str, text: str
-) -> Callable[[_Command], _Command]:
+def _setting(name: str, kind: click.ParamType[Any], default: str, text: str) -> Callable[[_Command], _Command]:
     """Return an option without a value of its own: `TrainConfig` and `NetworkConfig` hold the defaults.
 
     They are written out a second time for the help, which would otherwise have to load numba; a test compares them.
@@ -45,10 +44,19 @@ def _setting(
 @click.argument("corpus", nargs=-1)
 @click.option("-o", "--output", metavar="MODEL", help="Where the model goes.  [default: CORPUS.safetensors, here]")
 @_setting("--cell", click.Choice(["elman", "gru", "lstm"]), "gru", "Kind of cell.")
+@_setting("--activation", click.Choice(["tanh", "relu"]), "tanh", "Of the cell elman.")
 @_setting("--hidden-size", _COUNT, "256", "Units a layer.")
 @_setting("--num-layers", _COUNT, "1", "Cells on top of one another.")
 @_setting("--dropout", _SHARE, "0.0", "Share of each layer's output left out in training.")
 @_setting("--weight-dropout", _SHARE, "0.0", "Share of the recurrent weights left out in training.")
+@_setting(
+    "--start",
+    click.Choice(["orthogonal", "uniform", "identity", "chrono"]),
+    "orthogonal",
+    "How the recurrent weights begin; uniform is the usual way, identity is for elman, chrono for gru and lstm.",
+)
+@_setting("--max-lag", click.IntRange(min=3), "--seq-len", "With --start chrono: the longest time to remember.")
+@_setting("--forget-bias", click.FLOAT, "1.0, with chrono drawn", "How far open the forget gate of lstm begins.")
 @_setting("--seq-len", _COUNT, "64", "Bytes that gradients reach back.")
 @_setting("--batch-size", _COUNT, "32", "Places of the corpus read side by side.")
 @_setting("--learning-rate", _ABOVE_ZERO, "0.004", "At its peak.")
@@ -148,7 +156,7 @@ def _carry_out(run: Run, places: Places, plot: str | None, started: float) -> in
 
 def _loop(run: Run, places: Places, progress: Progress, metrics: Metrics, signals: list[int], started: float) -> bool:
     from typeahead.rnn.checkpoint import save_model
-    from typeahead.rnn.train import Hooks, Loop
+    from typeahead.rnn.loop import Hooks, Loop
 
     def keep(network: Network, figures: Figures) -> None:
         found = asdict(figures) | {"date": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".safetensors"
 _MISSING = "Missing argument 'CORPUS...': files, folders or - for standard input (or --resume --output MODEL)."
 PATHS = {"corpus", "valid", "init", "noise"}
+_START = ("start", "max_lag", "forget_bias")  # of new weights
 # What belongs to this call of the program, not to the run that a checkpoint describes.
 _CALL_ONLY = {"resume", "force", "plot", "output"}
 
@@ -115,8 +116,10 @@ def fresh(places: Places, given: dict[str, Any]) -> Run:
         raise click.UsageError("Give --steps or --minutes, not both.")
     if "valid" in given and "valid_fraction" in given:
         raise click.UsageError("Give --valid or --valid-fraction, not both.")
-    if "voice" not in given and (alone := {"words", "noise", "augmentation"} & given.keys()):
-        raise click.UsageError(f"--{min(alone)} goes with --voice.")
+    if "init" in given and (alone := [name for name in _START if name in given]):
+        raise click.UsageError(f"--{alone[0].replace('_', '-')} is for new weights; --init has some.")
+    if "voice" not in given and (only := {"words", "noise", "augmentation"} & given.keys()):
+        raise click.UsageError(f"--{min(only)} goes with --voice.")
     for path in (places.model, places.checkpoint):
         if path.exists() and "force" not in given:
             resume = "--resume goes on with its run, " if places.checkpoint.exists() else ""
@@ -130,20 +133,34 @@ def fresh(places: Places, given: dict[str, Any]) -> Run:
     defaults = voice_run.TRAIN if "voice" in given else {}
     config = TrainConfig(**(defaults | {"threads": default_threads()} | chosen))
     settings = {name: value for name, value in given.items() if name not in _CALL_ONLY}
+    if "init" not in given:
+        _check_start(voice_run.chosen_architecture(given), config)
     if "voice" in given:
         return _prepare(places, None, config, settings, None)
-    network, origin = _network(given, config.seed)
+    network, origin = _network(given, config)
     return _prepare(places, network, config, settings, origin)
 
 
-def _network(given: dict[str, Any], seed: int) -> tuple[Network, str | None]:
+def _check_start(chosen: dict[str, Any], config: TrainConfig) -> None:
+    """Raise a TrainingError if the cell, its activation and its start do not go together."""
+    from typeahead.rnn import initialisation
+    from typeahead.rnn.network import NetworkConfig
+
+    try:
+        initialisation.check(NetworkConfig(**chosen).cell, **config.starting)
+    except ValueError as error:  # begins with the name of what does not fit
+        name, _, reason = str(error).partition(" ")
+        raise TrainingError(f"--{name.replace('_', '-')} {reason}") from error
+
+
+def _network(given: dict[str, Any], train: TrainConfig) -> tuple[Network, str | None]:
     """Return new weights, or those of ``--init`` and its name."""
     from typeahead.rnn.checkpoint import load_model
     from typeahead.rnn.network import Network, NetworkConfig
 
-    chosen = {name: given[name] for name in NetworkConfig.__dataclass_fields__ if name in given}
+    chosen = voice_run.chosen_architecture(given)
     if "init" not in given:
-        return Network.create(NetworkConfig(**chosen), seed), None
+        return Network.create(NetworkConfig(**chosen), train.seed, **train.starting), None
     network, _ = load_model(given["init"])
     for name in chosen.keys() - {"dropout", "weight_dropout"}:
         if chosen[name] != getattr(network.config, name):

@@ -26,10 +26,17 @@ TRAIN = {
     "weight_decay": 0.01,
     "ema_decay": 0.999,  # labels at a word's edges are noisy; the average is steadier
 }
+# Of the options, those that are the network's.
+_ARCHITECTURE = ("cell", "activation", "hidden_size", "num_layers", "dropout", "weight_dropout")
 FRAMES_PER_STEP = 3
 PATHS = {"corpus", "valid", "noise"}
 _HELD_BATCHES = 12
 _EVAL_INTERVAL = 500  # batches; the held-out ones then cost a hundredth of the time
+
+
+def chosen_architecture(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given of the network's configuration, also for a run on text."""
+    return {name: settings[name] for name in _ARCHITECTURE if name in settings}
 
 
 def labels_of(words: str | None, found: set[str]) -> tuple[str, ...]:
@@ -92,10 +99,10 @@ def prepare(network: Network | None, config: TrainConfig, settings: dict[str, An
             )
         network, mean, std = network or first.network, first.mean, first.std
     if network is None:
-        chosen = {name: settings[name] for name in NetworkConfig.__dataclass_fields__ if name in settings}
         width = FRAMES_PER_STEP * features.n_mfcc
         sizes = {"input_size": width, "output_size": len(labels), "one_hot": False}
-        network = Network.create(NetworkConfig(**(NETWORK | chosen | sizes)), seed)
+        chosen = NETWORK | chosen_architecture(settings) | sizes
+        network = Network.create(NetworkConfig(**chosen), seed, **config.starting)
     classifier = Classifier(network, labels, features, tables, FRAMES_PER_STEP, mean, std)
 
     def held(candidate: Network) -> HeldOut:

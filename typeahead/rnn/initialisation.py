@@ -40,9 +40,11 @@ def check(
     if start == "chrono" and (max_lag is None or max_lag < 3):
         raise ValueError(f"max_lag {max_lag}: the start chrono needs the longest time to remember, 3 steps or more")
     if start != "chrono" and max_lag is not None:
-        raise ValueError(f"max_lag {max_lag} goes with the start chrono, not with {start}")
+        raise ValueError(f"max_lag {max_lag} goes with the start chrono, not with {start}; leave it out")
     if forget_bias is not None and cell != "lstm":
-        raise ValueError(f"forget_bias {forget_bias:g} goes with the cell lstm; {cell} has no forget gate")
+        raise ValueError(
+            f"forget_bias {forget_bias:g} goes with the cell lstm, and {cell} has no forget gate; leave it out"
+        )
     if forget_bias is not None and start == "chrono":
         raise ValueError(f"forget_bias {forget_bias:g}: the start chrono draws this bias; leave one of the two out")
     if forget_bias is not None and not math.isfinite(forget_bias):

@@ -1,36 +1,38 @@
-r"""The training loop: a source of batches in, the weights that predict what is held out best out.
+r"""A training run, step by step: a source of batches in, the weights that predict what is held out best out.
 
     source -> Gradients -> AdamW -> (average) -> evaluation -> best weights
          \________________ checkpoint: all of it ________________/
 
 Each of B lanes reads T steps at a time and carries its state from batch to batch (truncated backpropagation through
 time), unless the source says that the lane begins anew. Of text, the source is `Batches`.
-Everything that decides the next step - weights, optimiser, data position, state, dropout's seed - is in the checkpoint,
-so a resumed run of a number of steps ends with the same bits as an uninterrupted one on the same number of threads.
-The loop knows no files of text or sound and prints nothing.
+Everything that decides the next step - weights, optimiser, data position, state, dropout's seed, what to go back to
+after an explosion - is in the checkpoint, so a resumed run of a number of steps ends with the same bits as an
+uninterrupted one on the same number of threads. `loop` carries a run out. Neither knows files of text or sound.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from typeahead.errors import ModelFileError, TrainingError
+from typeahead.errors import TrainingError
 from typeahead.rnn import checkpoint
 from typeahead.rnn.backpropagation import Gradients
 from typeahead.rnn.batches import Batches
 from typeahead.rnn.evaluation import Evaluation
+from typeahead.rnn.guard import MOST_RETURNS, Exploded, Guard
+from typeahead.rnn.memory import gradient_norms
 from typeahead.rnn.network import Array, Network
-from typeahead.rnn.optim import AdamW, schedule
+from typeahead.rnn.optim import AdamW
 
-_SMOOTHING = 0.98  # of the reported training loss: a window of about 50 steps
+_SMOOTHING = 0.98  # of the reported training loss and clip rate: a window of about 50 steps
 _EXPLODED = 5.0  # times the loss of guessing blindly; from there no run has come back
+_MEASURED_LANES = 16  # of a batch, for gradients by lag: the mean over fewer is too rough, and more cost more
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class TrainConfig:
     checkpoint_s: float = 60.0  # what kill -9 costs at most
     seed: int = 0
     threads: int = 1
+    start: str = "orthogonal"  # of the weights, see `initialisation`; gradients then neither vanish nor explode at once
+    max_lag: int | None = None  # of the start chrono: the longest time to remember; None: seq_len
+    forget_bias: float | None = None  # of the LSTM; None: 1, or what chrono draws
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
@@ -66,22 +71,11 @@ class TrainConfig:
         if self.threads < 1 or self.seed < 0 or self.weight_decay < 0:
             raise TrainingError("threads must be at least 1, seed and weight_decay at least 0")
 
-
-@dataclass(frozen=True)
-class Event:
-    """Where the run stands after a step; ``valid_loss`` only where the validation part has just been evaluated."""
-
-    step: int
-    progress: float  # share of the run that is over
-    loss: float  # nats a symbol, smoothed
-    bits_per_byte: float
-    learning_rate: float
-    grad_norm: float
-    bytes_per_s: float
-    elapsed_s: float
-    left_s: float | None  # None where nothing is known yet
-    valid_loss: float | None = None
-    valid_bits_per_byte: float | None = None
+    @property
+    def starting(self) -> dict[str, Any]:
+        """How `Network.create` is to draw the weights."""
+        max_lag = self.seq_len if self.start == "chrono" and self.max_lag is None else self.max_lag
+        return {"start": self.start, "max_lag": max_lag, "forget_bias": self.forget_bias}
 
 
 @dataclass(frozen=True)
@@ -95,12 +89,15 @@ class Figures:
     steps: int
     bytes_seen: int
     seconds: float
+    clipped_steps: int = 0  # whose gradient was longer than grad_clip
+    returns: int = 0  # to earlier weights, after an explosion
 
 
 _SCALARS = (
     "step", "elapsed_s", "best_step", "valid_loss", "evaluated_step", "reported_step",
     "smoothed_loss", "learning_rate", "grad_norm",
 )  # fmt: skip
+_LATER_SCALARS = ("smoothed_clips", "clipped_steps", "warned")  # not in the checkpoints of older versions
 
 
 class Source(Protocol):
@@ -172,11 +169,19 @@ class Training:
         self.step, self.elapsed_s, self.best_step, self.valid_loss = 0, 0.0, 0, math.inf
         self.evaluated_step, self.reported_step = -1, -1
         self.smoothed_loss, self.learning_rate, self.grad_norm = 0.0, 0.0, 0.0
+        self.smoothed_clips, self.clipped_steps = 0.0, 0
+        self.warned: list[str] = []  # of which kinds of trouble the loop has told
+        self.guard = Guard()
 
     @property
     def loss(self) -> float:
         """The training loss, smoothed over about 50 steps (nats a symbol); NaN before the first step."""
         return self.smoothed_loss / (1 - _SMOOTHING**self.step) if self.step else math.nan
+
+    @property
+    def clip_rate(self) -> float:
+        """The share of about the last 50 steps whose gradient was clipped."""
+        return self.smoothed_clips / (1 - _SMOOTHING**self.step) if self.step else 0.0
 
     def figures(self) -> Figures:
         """Return the figures of the best weights so far."""
@@ -189,25 +194,39 @@ class Training:
             steps=self.step,
             bytes_seen=self.step * self.config.seq_len * self.config.batch_size,
             seconds=self.elapsed_s,
+            clipped_steps=self.clipped_steps,
+            returns=self.guard.returns,
         )
 
     def compile(self) -> None:
         """Compile the kernels, or read them from their cache, by a batch that leaves no trace."""
-        shape, network = (self.config.seq_len, self.config.batch_size), self.network.config
-        if network.one_hot:
-            blank = np.zeros(shape, np.uint8)
-            self.gradients(blank, blank, self.state)
-        else:
-            dtype = self.network.dtype
-            inputs, targets = (np.zeros((*shape, n), dtype) for n in (network.input_size, network.output_size))
-            self.gradients(inputs, targets, self.state)
+        inputs, targets, _ = self._coming()
+        self.gradients(inputs, targets, self.state)
+
+    def _coming(self) -> tuple[Array, Array, Array]:
+        """Return the coming batch, which `advance` will read again, and which lanes (B,) begin anew."""
+        place = self.batches.pass_index, self.batches.position
+        inputs, targets, begins = self.batches.next()
+        self.batches.pass_index, self.batches.position = place
+        return inputs, targets, np.broadcast_to(begins, self.config.batch_size)
+
+    def gradient_norms(self) -> Array:
+        """Return how large the gradient of a loss is with respect to the states before it: (L, seq_len), by lag.
+
+        At the last step of the coming batch; see `memory.gradient_norms`. Costs about half a step on one thread.
+        """
+        inputs, targets, begins = self._coming()
+        few = slice(_MEASURED_LANES)
+        state = self.state[:, :, few].copy()
+        state[:, :, begins[few]] = 0
+        return gradient_norms(self.network, inputs[:, few], targets[:, few], state)
 
     def advance(self, learning_rate: float) -> None:
         """Make one step.
 
         Raises
         ------
-        TrainingError
+        Exploded
             The loss or the gradient is no longer a sensible number; the weights are as before the step.
         """
         inputs, targets, begins = self.batches.next()
@@ -215,19 +234,52 @@ class Training:
         dropout_seed = self.config.seed * 1_000_003 + self.step
         loss, gradients, self.state = self.gradients(inputs, targets, self.state, dropout_seed)
         norm = math.nan
-        if loss < _EXPLODED * math.log(self.network.config.output_size):
+        if loss < self._limit():
             norm = self.optimiser.step(gradients, learning_rate, self.config.grad_clip)
         if not math.isfinite(norm):  # also where the loss itself is NaN or too large
-            raise TrainingError(
+            raise Exploded(
                 f"the loss exploded at step {self.step + 1} (loss {loss:.4g}, gradient norm {norm:.4g}); start again "
                 f"with a lower --learning-rate (now {self.config.learning_rate:g}) or --grad-clip; "
                 f"the best weights so far (step {self.best_step}) are kept"
             )
         self.step, self.learning_rate, self.grad_norm = self.step + 1, learning_rate, norm
+        clipped = norm > self.config.grad_clip
+        self.clipped_steps += clipped
+        self.smoothed_clips = _SMOOTHING * self.smoothed_clips + (1 - _SMOOTHING) * clipped
         self.smoothed_loss = _SMOOTHING * self.smoothed_loss + (1 - _SMOOTHING) * loss
         self.network.parameters_changed()
         if self.candidate is not self.network:
             self._average()
+
+    def _limit(self) -> float:
+        """Return the loss that no sensible network has; of one that predicts numbers nobody can say."""
+        network = self.network.config
+        return _EXPLODED * math.log(max(2, network.output_size)) if network.output == "softmax" else math.inf
+
+    def keep(self) -> None:
+        """Copy, every so often, what `go_back` may need."""
+        if self.guard.wants(self.step):
+            self.guard.keep(self.step, self._moving())
+
+    def go_back(self, error: Exploded) -> str:
+        """Return to an earlier state, past the batch that ``error`` came from, at half the rate; say so in one line.
+
+        The count of steps is not turned back: those since have been made, to no avail.
+
+        Raises
+        ------
+        Exploded
+            ``error``, with what was tried: it has happened too often in a row.
+        """
+        found = self.guard.go_back(self.step)
+        if found is None:
+            raise Exploded(f"{error}; going back did not help, {MOST_RETURNS} times in a row") from error
+        step, arrays = found
+        self._take_over(arrays)
+        return (
+            f"{str(error).split(';')[0]}; back to the weights of step {step}, past this batch and with half the "
+            f"learning rate, {self.config.learning_rate * self.guard.factor:g} at its peak"
+        )
 
     def _average(self) -> None:
         """Move the average towards the weights; at first faster, so that it forgets where it began."""
@@ -255,14 +307,33 @@ class Training:
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, Any], finished: bool) -> None:
         """Write the checkpoint: all that `restore` needs, beside ``metadata`` of the caller's."""
-        groups = {"weights": self.network.parameters, "best": self.best.parameters, "optimiser": self.optimiser.state()}
+        best = {f"best.{name}": array for name, array in self.best.parameters.items()}
+        run = {name: getattr(self, name) for name in (*_SCALARS, *_LATER_SCALARS)} | {"finished": finished}
+        run |= {"pass_index": self.batches.pass_index, "position": self.batches.position, "guard": self.guard.scalars()}
+        described = {"network": asdict(self.network.config), "train": asdict(self.config), "run": run}
+        arrays = self._moving() | best | self.guard.arrays()
+        checkpoint.save(path, arrays, {**metadata, "kind": "checkpoint", **described})
+
+    def _moving(self) -> dict[str, Array]:
+        """Return everything that a step changes, each array by a name of its own."""
+        groups = {"weights": self.network.parameters, "optimiser": self.optimiser.state()}
         if self.candidate is not self.network:
             groups["average"] = self.candidate.parameters
         arrays = {f"{group}.{name}": array for group, members in groups.items() for name, array in members.items()}
-        run = {name: getattr(self, name) for name in _SCALARS} | {"finished": finished}
-        run |= {"pass_index": self.batches.pass_index, "position": self.batches.position}
-        described = {"network": asdict(self.network.config), "train": asdict(self.config), "run": run}
-        checkpoint.save(path, arrays | {"state": self.state}, {**metadata, "kind": "checkpoint", **described})
+        return arrays | {"state": self.state}
+
+    def _take_over(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `_moving` returned."""
+        groups = {"weights": self.network}
+        if self.candidate is not self.network:
+            groups["average"] = self.candidate
+        for group, network in groups.items():
+            for name, array in network.parameters.items():
+                array[...] = arrays[f"{group}.{name}"]
+            network.parameters_changed()
+        prefix = "optimiser."
+        self.optimiser.load_state({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+        self.state[...] = arrays["state"]
 
     def restore(self, arrays: dict[str, Array], metadata: dict[str, Any]) -> None:
         """Take over everything from what `save` wrote and `checkpoint.load` read.
@@ -272,162 +343,18 @@ class Training:
         TrainingError
             The checkpoint is of another run: names or shapes do not fit.
         """
-        groups = {"weights": self.network.parameters, "best": self.best.parameters}
-        if self.candidate is not self.network:
-            groups["average"] = self.candidate.parameters
+        run = metadata["run"]
         try:
-            for group, members in groups.items():
-                for name, array in members.items():
-                    array[...] = arrays[f"{group}.{name}"]
-            optimiser = {name.removeprefix("optimiser."): a for name, a in arrays.items() if "optimiser." in name}
-            self.optimiser.load_state(optimiser)
-            self.state[...] = arrays["state"]
-            for name in _SCALARS:
-                setattr(self, name, metadata["run"][name])
-            self.batches.pass_index = metadata["run"]["pass_index"]
-            self.batches.position = metadata["run"]["position"]
+            self._take_over(arrays)
+            for name, array in self.best.parameters.items():
+                array[...] = arrays[f"best.{name}"]
+            for name in (*_SCALARS, *(later for later in _LATER_SCALARS if later in run)):
+                setattr(self, name, run[name])
+            self.batches.pass_index, self.batches.position = run["pass_index"], run["position"]
+            if "guard" in run:
+                self.guard.restore(arrays, run["guard"])
         except (KeyError, ValueError) as error:
             raise TrainingError(
                 f"the checkpoint does not fit this run ({error}); start anew without --resume"
             ) from error
-        for network in (self.network, self.candidate, self.best):
-            network.parameters_changed()
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What the loop calls on its way; each may be left out."""
-
-    keep: Callable[[Network, Figures], None] = lambda network, figures: None  # the best weights have changed
-    report: Callable[[Event], None] = lambda event: None  # once for every step
-    warn: Callable[[str], None] = lambda message: None  # something failed that will be tried again
-    stop: Callable[[], bool] = lambda: False  # asked between steps; True saves and returns
-
-
-class Loop:
-    """Advances a `Training` to its end, evaluating, reporting and saving on the way.
-
-    Parameters
-    ----------
-    training : Training
-    hooks : Hooks
-    checkpoint_path : path, optional
-        Where the checkpoint goes; without it there is none.
-    metadata : dict
-        What else the checkpoint shall hold.
-    started : float, optional
-        `time.monotonic` at the start of the program, for runs of minutes; default: now.
-    """
-
-    def __init__(
-        self,
-        training: Training,
-        hooks: Hooks | None = None,
-        checkpoint_path: str | os.PathLike[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        started: float | None = None,
-    ) -> None:
-        now = time.monotonic()
-        self.training, self.hooks = training, hooks or Hooks()
-        self._checkpoint_path, self._metadata = checkpoint_path, metadata or {}
-        training.compile()  # before the clock is asked how long anything takes
-        self._zero = (now if started is None else started) - training.elapsed_s
-        self._saved_at = now
-        self._evaluation_s = 0.0
-        self._speed_from = (time.monotonic(), training.step)
-
-    def run(self) -> bool:
-        """Train until the end (True) or until ``stop`` says so (False).
-
-        Raises
-        ------
-        TrainingError
-            The loss exploded.
-        ModelFileError
-            The last weights or the last checkpoint cannot be written; the checkpoint before it is untouched.
-        """
-        training = self.training
-        while True:
-            finished = training.step > 0 and self._progress() >= 1
-            valid_loss = None
-            if training.evaluated_step < training.step and (finished or training.step % training.eval_interval == 0):
-                valid_loss = self._evaluate()
-                if training.evaluated_step < training.step:
-                    self._save(last=True)
-                    return False
-            if training.reported_step < training.step:
-                training.reported_step = training.step
-                self.hooks.report(self._event(valid_loss))
-            if finished:
-                self._keep(last=True)
-                self._save(last=True, finished=True)
-                return True
-            if self.hooks.stop():
-                self._save(last=True)
-                return False
-            if time.monotonic() - self._saved_at >= training.config.checkpoint_s:
-                self._save()
-            training.advance(self._learning_rate())
-
-    def _progress(self) -> float:
-        """Return the share of the run that is over; by the clock, the last evaluation's time is left for it."""
-        config, training = self.training.config, self.training
-        training.elapsed_s = time.monotonic() - self._zero
-        if config.steps is not None:
-            return training.step / config.steps
-        assert config.minutes is not None
-        available = 60 * config.minutes - 1.2 * self._evaluation_s - 0.3
-        return training.elapsed_s / available if available > 0 else 1.0
-
-    def _learning_rate(self) -> float:
-        config = self.training.config
-        # The middle of the coming step: neither the first nor, at the end, the last is spent on a rate of zero.
-        progress = self._progress() + (0.5 / config.steps if config.steps else 0.0)
-        return config.learning_rate * schedule(min(1.0, progress), config.warmup, config.final_learning_rate)
-
-    def _evaluate(self) -> float | None:
-        began, best_step = time.monotonic(), self.training.best_step
-        loss = self.training.evaluate(self.hooks.stop)
-        self._evaluation_s = time.monotonic() - began
-        if self.training.best_step != best_step:  # not what is there before the first step
-            self._keep()
-        return loss
-
-    def _event(self, valid_loss: float | None) -> Event:
-        training, now = self.training, time.monotonic()
-        began, step = self._speed_from
-        steps, spent_s, config = training.step - step, now - began, training.config
-        left_s = spent_s / steps * (config.steps - training.step) if config.steps and steps else None
-        if config.minutes:
-            left_s = max(0.0, 60 * config.minutes - training.elapsed_s)
-        return Event(
-            step=training.step,
-            progress=min(1.0, self._progress()),
-            loss=training.loss,
-            bits_per_byte=training.loss / math.log(2),
-            learning_rate=training.learning_rate,
-            grad_norm=training.grad_norm,
-            bytes_per_s=steps * config.seq_len * config.batch_size / spent_s if spent_s else 0.0,
-            elapsed_s=training.elapsed_s,
-            left_s=left_s,
-            valid_loss=valid_loss,
-            valid_bits_per_byte=None if valid_loss is None else valid_loss / math.log(2),
-        )
-
-    def _keep(self, last: bool = False) -> None:
-        self._attempt(lambda: self.hooks.keep(self.training.best, self.training.figures()), last)
-
-    def _save(self, last: bool = False, finished: bool = False) -> None:
-        path = self._checkpoint_path
-        if path is not None:
-            self._attempt(lambda: self.training.save(path, self._metadata, finished), last)
-        self._saved_at = time.monotonic()
-
-    def _attempt(self, write: Callable[[], None], last: bool) -> None:
-        """Write; a full disk in the middle of a run is no reason to lose the run, as there will be another attempt."""
-        try:
-            write()
-        except ModelFileError as error:
-            if last:
-                raise
-            self.hooks.warn(f"{error}; training goes on and will try again")
+        self.best.parameters_changed()
