@@ -339,7 +339,8 @@ def _fit(names: list[str], guess: Guess) -> tuple[list[str], tuple[int, ...]] | 
         return names[1:], loose
     if len(names) == width - 1 and guess.cells[0].endswith(":"):  # free: "Mem:  ..."
         return ["", *names], loose
-    if guess.mark == " " and 1 < len(names) < width and guess.kinds[len(names) - 1] == TEXT:  # ps: COMMAND
+    kinds = guess.kinds[: len(names)]
+    if guess.mark == " " and len(names) < width and NUMBER in kinds and kinds[-1] == TEXT:  # ps: COMMAND
         return names, tuple(i for i in loose if i < len(names))
     return None
 
@@ -361,8 +362,10 @@ def _columns(selection: Selection, guess: Guess, header: _Header | None) -> Colu
     names, joins = (header.names, header.joins) if header else ([""] * len(guess.cells), _continuations(guess))
     width = len(names)
     names = _distinct(["time" if _CLOCK.fullmatch(name) else name for name in names])
+    if width == 1 and header is None:
+        names = ["value"]
     cells, kinds = guess.cells[:width], guess.kinds[:width]
-    wanted = tuple(_position(name, names) for name in selection.columns)
+    wanted = tuple(dict.fromkeys(_position(name, names) for name in selection.columns))
     time = None if selection.time is None else _position(selection.time, names)
     if time is None:
         time = _own_time(names, cells, kinds, wanted)
@@ -370,14 +373,13 @@ def _columns(selection: Selection, guess: Guess, header: _Header | None) -> Colu
         series = wanted
     else:
         series, time = _own_series(names, cells, kinds, time)
-    shown = ("value",) if width == 1 and header is None else tuple(names[i] for i in series)
+    shown = tuple(names[i] for i in series)
     open_end = guess.mark == " " and width > 1 and kinds[-1] == TEXT and width - 1 not in joins
     return Columns(guess.mark, width, shown, series, time, None if time is None else names[time], joins, open_end)
 
 
 def _fields(selection: Selection, guess: Guess) -> Fields:
-    wanted = selection.fields + selection.columns
-    time = selection.time
+    wanted, time = tuple(dict.fromkeys(selection.fields + selection.columns)), selection.time
     if time is None:
         place = _own_time(guess.names, guess.cells, guess.kinds, [i for i, n in enumerate(guess.names) if n in wanted])
         time = None if place is None else guess.names[place]
