@@ -86,6 +86,27 @@ def test_without_a_unicode_terminal_the_page_is_ascii(run, monkeypatch):
     assert "*" in out
 
 
+@pytest.mark.parametrize(
+    ("name", "factor", "words"),
+    [
+        ("cells.0.w_hh", 8.0, "grows e-fold in"),
+        ("cells.0.w_hh", 0.5, "shrinks to 1/e in"),
+        ("cells.0.w_hh", 0.0, "it is gone at once"),
+        ("output.weight", 0.0, "There is no gradient to follow back"),
+        ("output.bias", math.nan, "There is no gradient to follow back"),
+    ],
+)
+def test_what_becomes_of_a_disturbance_and_of_no_gradient_is_said_in_words(folder, run, name, factor, words):
+    network = Network.create(NetworkConfig("elman", hidden_size=30), 1)
+    for array in network.parameters.values():
+        array += 0.01
+    network.parameters[name] *= np.float32(factor)
+    checkpoint.save_model(folder / "changed.safetensors", network, {"kind": "text"})
+    status, out, err = run("inspect", "changed.safetensors", *QUICK, "--data", "one.txt")
+    assert (status, err) == (0, "")
+    assert words in " ".join(out.split())
+
+
 def test_several_models_as_json_are_a_list(run):
     _, out, _ = run("inspect", "elman.safetensors", "gru.safetensors", *QUICK, "--json", "--data", "one.txt")
     assert [found["cell"] for found in json.loads(out)] == ["elman", "gru"]

@@ -122,6 +122,8 @@ def _reach(one: Subject, look: Look) -> list[str]:
 
 
 def _reach_in_words(one: Subject, most: int) -> str:
+    if not any(one.relative(i)[0] > 0 for i in range(len(one.memory.norms))):
+        return "There is no gradient to follow back: the loss does not depend on the state, or is no number."
     if max(one.relative(i)[-1] for i in range(len(one.memory.norms))) > 1:
         return "The gradient grows on its way back: it explodes, and needs clipping (train --grad-clip) or a new start."
     reaches = one.memory.reaches
