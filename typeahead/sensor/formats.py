@@ -49,6 +49,8 @@ _STAMP = re.compile(
     r"\[?([0-9][0-9T:.,+-]{8,}(?: [0-9:.,]{5,})?Z?)\]?\s"
 )  # what stands before the pairs of a log's line
 STAMP = "timestamp"
+# Numbers stay text until their own turn: an integer of a megabyte is no error of the whole line.
+_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 # What a cell is. A missing one goes with any kind.
 NUMBER, TIME, NONE, TEXT = "number", "time", "none", "text"
@@ -108,8 +110,7 @@ def cut_by_name(text: str, mark: str) -> Mapping[str, object]:
         stamp = _STAMP.match(text)
         return {STAMP: stamp[1], **pairs} if stamp else pairs
     try:
-        # Numbers stay text until their own turn: an integer of a megabyte is no error of the whole line.
-        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        found = _JSON.decode(text)
     except (ValueError, RecursionError):
         raise BadLineError("no JSON object") from None
     if not isinstance(found, dict):
