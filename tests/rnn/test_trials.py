@@ -79,6 +79,8 @@ def test_the_rate_is_that_of_the_first_to_solve_or_else_of_the_lowest_loss():
     assert best_rate(dict(zip(runs, unsolved, strict=True))) == RATES[1]
     solved = [unsolved[0], outcome("solved", 80, 0.01), outcome("solved", 60, 0.02), outcome("exploded", 3, None)]
     assert best_rate(dict(zip(runs, solved, strict=True))) == RATES[2]
+    equal = [outcome("solved", 60, loss) for loss in (0.04, 0.03, 0.02, 0.01)]
+    assert best_rate(dict(zip(runs[::-1], equal, strict=True))) == RATES[0]
 
 
 @pytest.mark.parametrize(

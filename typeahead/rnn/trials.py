@@ -123,6 +123,8 @@ def pilots(
 def best_rate(outcomes: Mapping[Trial, Mapping[str, Any]]) -> float:
     """Return the rate of the trial that solved the task first, or else of the one with the lowest loss.
 
+    Of equals it is the smaller one, which is safer where T is longer.
+
     Parameters
     ----------
     outcomes : mapping
@@ -135,7 +137,7 @@ def best_rate(outcomes: Mapping[Trial, Mapping[str, Any]]) -> float:
         loss = outcome["loss"] if outcome["result"] == "unsolved" else math.inf
         return not solved, outcome["steps"] if solved else math.inf if loss is None else loss
 
-    return min(outcomes, key=badness).learning_rate
+    return min(sorted(outcomes, key=lambda trial: trial.learning_rate), key=badness).learning_rate
 
 
 def _config(task: str, kind: Kind, length: int, hidden_size: int) -> NetworkConfig:
