@@ -144,8 +144,8 @@ def draw(models: Sequence[Drawn], level: float, units: str, loss: str, picture: 
         left.axhline(level, color="0.4", linewidth=0.8, linestyle="--")
         left.text(1, level * 1.25, f"{100 * level:g} %", color="0.4", ha="right", transform=left.get_yaxis_transform())
         left.set(yscale="log", xlabel=f"lag ({units} back)", ylabel="gradient, lag 0 = 1", xlim=(0, None))
-        highest = max((x for model in models for norms in model.layers for x in norms), default=1.0)
-        left.set_ylim(10.0**-_DECADES, max(2.0, 2 * highest))
+        shown = [x for model in models for norms in model.layers for x in norms if x > 0] or [1.0]
+        left.set_ylim(max(10.0**-_DECADES, min(*shown, level) / 2), max(2.0, 2 * max(shown)))
         right.set(xscale="log", xlabel=f"context ({units})", ylabel=f"loss ({loss})")
         steps = [steps for steps, _ in models[0].contexts]
         right.set_xticks(steps, [str(k) for k in steps], minor=False)
