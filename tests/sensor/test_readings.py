@@ -222,6 +222,22 @@ def test_a_misspelt_field_ends_a_stream_that_would_go_on_for_ever():
         next(Parser(Selection(fields=("lod",))).read(itertools.repeat('{"load": 1}')))
 
 
+def test_one_of_two_fields_that_never_comes_is_an_error_at_the_end():
+    parser = Parser(Selection(fields=("load", "tmep")))
+    assert len(parser.push('{"load": 1, "temp": 2}')) == 1
+    with pytest.raises(SensorError, match="no field 'tmep'; there are 'load', 'temp'"):
+        parser.finish()
+
+
+def test_a_field_that_comes_late_is_no_error():
+    text = '{"load": 1}\n' * 500 + '{"temp": 2}\n'
+    assert values(text, fields=("load", "temp"))[-1][1] == 2.0
+
+
+def test_fields_are_a_way_to_name_columns():
+    assert values(VMSTAT, fields=("us",)) == [(69.0,), (8.0,)]
+
+
 def test_columns_that_are_not_numbers_are_left_out_when_nothing_is_chosen():
     parser, _ = read("host,load,up,since\nalpha,0.5,yes,2014-04-01\nbeta,0.75,no,2014-04-02\n")
     assert parser.names == ("load",)
@@ -244,6 +260,16 @@ def test_a_header_with_numbers_in_it_is_one_when_it_has_the_names_asked_for():
 
 def test_names_that_come_twice_are_told_apart():
     assert read("a a  b\n1 2 3\n")[0].names == ("a", "a.2", "b")
+
+
+def test_a_line_of_text_with_the_name_of_a_column_in_it_is_no_header():
+    parser, readings = read("a b us\n1 2 3\nlet us go\n4 5 6\nus\n7 8 9\n", columns=("us",))
+    assert [reading.values for reading in readings] == [(3.0,), (6.0,), (9.0,)]
+    assert parser.counts.skipped == {"not a number": 1, "too few columns": 1}
+
+
+def test_a_later_header_may_have_more_columns():
+    assert values("a,b\n1,2\nx,b,a\n3,4,5\n") == [(1.0, 2.0), (5.0, 4.0)]
 
 
 def test_a_second_file_may_have_its_columns_in_another_order():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from typeahead.errors import SensorError
 from typeahead.sensor.following import LineCutter
-from typeahead.sensor.formats import MAX_LINE_BYTES
+from typeahead.sensor.formats import MAX_LINE_BYTES, field, leaves
 from typeahead.sensor.readings import Parser, Reading, Selection
 
 CELLS = st.one_of(
@@ -109,6 +109,11 @@ def test_numbers_in_json_come_back_as_they_were(rows):
     assert repr([dict(zip("ab", reading.values, strict=True)) for reading in readings]) == repr(
         [{"a": row["a"], "b": row["b"]} for row in rows]
     )
+
+
+@given(st.dictionaries(st.text(".ab", max_size=3), JSON, max_size=3))
+def test_every_leaf_of_json_is_found_by_its_own_path(row):
+    assert all(field(row, path) is not None for path, _ in leaves(row))
 
 
 @given(st.datetimes(timezones=st.none() | st.timezones()), st.sampled_from(" T"))

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 MAX_LINE_BYTES = 1 << 20  # a longer line is no reading
+_DEEPEST = 50  # levels of JSON in which numbers are looked for
 
 _SEPARATORS = {"columns": (" ",), "csv": (",", ";"), "tsv": ("\t",)}
 FORMATS = ("columns", "csv", "tsv", "json", "pairs")
@@ -121,35 +122,36 @@ def cut_by_name(text: str, mark: str) -> Mapping[str, object]:
 def field(row: Mapping[str, object], path: str) -> str | None:
     """Return what stands at a dotted path (``cpu.0.load``: also in lists) as text; None where nothing does.
 
-    A key that holds the dots itself goes first. A truth value is 1 or 0, null is empty.
+    A key may hold dots itself; the longest goes first where it ends the path. A truth value is 1 or 0, null is empty.
     """
-    found: object = row
     if path in row:
-        found = row[path]
-    else:
-        for key in path.split("."):
-            if isinstance(found, dict) and key in found:
-                found = found[key]
-            elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found = found[int(key)]
-            else:
-                return None
-    return _as_text(found)
+        return _as_text(row[path])
+    at = path.find(".")
+    while at >= 0:
+        inner = row.get(path[:at])
+        if isinstance(inner, list):
+            inner = dict(_items(inner))
+        if isinstance(inner, dict) and (found := field(inner, path[at + 1 :])) is not None:
+            return found
+        at = path.find(".", at + 1)
+    return None
 
 
 def leaves(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Yield the dotted path of everything in a row that is no mapping or list itself, and what stands there."""
-    waiting: list[tuple[str, object]] = [("", row)]
+    waiting = list(reversed(_items(row)))
     while waiting:
         path, found = waiting.pop()
-        items: Sequence[tuple[str, object]] = ()
-        if isinstance(found, dict):
-            items = [(str(key), value) for key, value in found.items()]
-        elif isinstance(found, list):
-            items = [(str(index), value) for index, value in enumerate(found)]
-        else:
+        if not isinstance(found, dict | list):
             yield path, found
-        waiting += [(f"{path}.{key}" if path else key, value) for key, value in reversed(items)]
+        elif path.count(".") < _DEEPEST:
+            waiting += [(f"{path}.{key}", value) for key, value in reversed(_items(found))]
+
+
+def _items(found: Mapping[str, object] | list[object]) -> list[tuple[str, object]]:
+    if isinstance(found, list):
+        return [(str(index), value) for index, value in enumerate(found)]
+    return list(found.items())
 
 
 def _as_text(found: object) -> str:

@@ -17,7 +17,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from typeahead.sensor.formats import MAX_LINE_BYTES, BadLineError
-from typeahead.sensor.layout import COMMENT, DATA, HEADER, Columns, Fields, Found, Search, Selection
+from typeahead.sensor.layout import Columns, Fields, Selection, no_field
+from typeahead.sensor.search import COMMENT, DATA, FIELD_PATIENCE, HEADER, Found, Search
 from typeahead.sensor.values import MISSING, RUBBISH, NumberReader, TimeReader
 
 __all__ = ["Counts", "Parser", "Reading", "Selection"]
@@ -91,6 +92,7 @@ class Parser:
         self._search = Search(selection)
         self._layout: Columns | Fields | None = None
         self._numbers: list[NumberReader] = []
+        self._unseen: set[str] = set()  # fields that no line has had yet
         self._times = TimeReader()
         self._last_time_s = -math.inf
         self._headers: set[str] = set()
@@ -153,7 +155,11 @@ class Parser:
         SensorError
             As `push`.
         """
-        return self._searched(self._search.finish()) if self._layout is None else []
+        if self._layout is None:
+            return self._searched(self._search.finish())
+        if self._unseen:
+            self._miss_fields()
+        return []
 
     def _push_carefully(self, number: int, line: str | bytes) -> list[Reading]:
         """Take any line."""
@@ -177,12 +183,13 @@ class Parser:
             self._adopt(self._search.layout)
             decimal_comma = True if self._search.layout.mark == ";" else None
             self._numbers = [NumberReader(decimal_comma) for _ in self.names]
+            self._unseen = set(self.names) if isinstance(self._layout, Fields) else set()
         return [reading for line in lines for reading in self._account(line)]
 
     def _adopt(self, layout: Columns | Fields) -> None:
         """Read by that layout from now on."""
         self._layout, self._width = layout, 0
-        if isinstance(layout, Columns) and not layout.joins and not layout.open_end:
+        if isinstance(layout, Columns) and not layout.header.joins and not layout.open_end:
             self._width, self._mark = layout.width, None if layout.mark == " " else layout.mark
             self._time_place = layout.time
             self._place = layout.series[0] if len(layout.series) == 1 else None
@@ -219,11 +226,23 @@ class Parser:
             self._adopt(again)
             self._count_header(text)
             return []
+        if self._unseen:
+            self._look_for_fields(cells)
         if time_text is None and self._layout.time is not None:
             time_text = ""  # there is a time in other lines
         for fault in filter(None, faults):
             self._count(self.counts.missing, fault, number, text)
         return [self._reading(number, tuple(value for value, _ in found), time_text)]
+
+    def _look_for_fields(self, cells: Sequence[str | None]) -> None:
+        """Note which of the fields have been seen, and give up on the others in the end."""
+        self._unseen -= {name for name, cell in zip(self.names, cells, strict=True) if cell is not None}
+        if self._unseen and self.counts.readings >= FIELD_PATIENCE:
+            self._miss_fields()
+
+    def _miss_fields(self) -> None:
+        assert isinstance(self._layout, Fields)
+        raise no_field(sorted(self._unseen), self._layout.available)
 
     def _reading(self, number: int, values: tuple[float, ...], time_text: str | None) -> Reading:
         """Make a reading and look at its time."""
