@@ -8,9 +8,10 @@ import pytest
 
 from tests import naive, naive_memory
 from typeahead.errors import CorpusError
+from typeahead.rnn.backpropagation import Gradients
 from typeahead.rnn.memory import Plan, gradient_norms, imagine, lane_norms, measure
 from typeahead.rnn.network import Network, NetworkConfig
-from typeahead.rnn.trajectory import Trajectory
+from typeahead.rnn.trajectory import Trajectory, row_losses
 
 CELLS = ["elman", "gru", "lstm"]
 SHAPES = list(itertools.product(CELLS, [1, 2], [True, False]))
@@ -190,3 +191,21 @@ def test_json_of_a_memory_has_no_number_that_is_none():
     found = measure(network, symbols, symbols, plan).as_json()
     assert json.loads(json.dumps(found, allow_nan=False))["full_loss"] is None
     assert found["layers"][1]["half_life"] is None
+
+
+@pytest.mark.parametrize("output", ["symbols", "weights", "numbers", "mixture"])
+def test_losses_of_single_lanes_add_up_to_that_of_the_batch(output):
+    kind = "softmax" if output in ("symbols", "weights") else output
+    config = NetworkConfig("gru", 2, 4, 1, 12, one_hot=False, output=kind)
+    network = Network.create(config, seed=1, dtype=np.float64)
+    rng = np.random.default_rng(2)
+    inputs, state = rng.standard_normal((1, 5, 2)), rng.standard_normal((1, 1, 5, 4))
+    numbers = rng.standard_normal((1, 5, 2 if output == "mixture" else 12))
+    numbers[0, 3, 0] = np.nan
+    targets = {"symbols": rng.integers(0, 12, (1, 5)), "weights": (rng.random((1, 5, 12)) < 0.2) * 0.5}
+    given = targets.get(output, numbers)
+    mean, after = Gradients(network, 1, 5, backward=False).loss(inputs, given, state)
+    losses = row_losses(network, after[-1, 0], given[0])
+    assert losses.shape == (5,)
+    np.testing.assert_allclose(losses.mean(), mean, atol=1e-12)
+    assert len({round(loss, 9) for loss in losses}) > 2
