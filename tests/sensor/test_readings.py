@@ -110,6 +110,11 @@ def test_commands_with_blanks_in_the_last_column_of_ps_are_one_column():
     assert read(text)[0].names == ("PID", "%CPU")
 
 
+def test_the_name_of_the_last_column_of_df_has_two_words():
+    text = "Filesystem      Size  Used Avail Use% Mounted on\n/dev/sda1        98G   49G   45G  53% /\n"
+    assert values(text * 2, columns=("Use%", "Used")) == [(53.0, 49e9)] * 2
+
+
 def test_free_names_its_rows_in_a_column_without_a_name():
     text = "        total        used\nMem:     100   60\nMem:     100   61\n"
     assert values(text, columns=("used",)) == [(60.0,), (61.0,)]
@@ -265,7 +270,7 @@ def test_names_that_come_twice_are_told_apart():
 def test_a_line_of_text_with_the_name_of_a_column_in_it_is_no_header():
     parser, readings = read("a b us\n1 2 3\nlet us go\n4 5 6\nus\n7 8 9\n", columns=("us",))
     assert [reading.values for reading in readings] == [(3.0,), (6.0,), (9.0,)]
-    assert parser.counts.skipped == {"not a number": 1, "too few columns": 1}
+    assert parser.counts.skipped == {"no numbers": 1, "too few columns": 1}
 
 
 def test_a_later_header_may_have_more_columns():
@@ -357,7 +362,7 @@ def test_a_number_may_be_written_as(text, expected):
 def test_what_only_begins_like_a_number_is_none(text):
     parser, readings = read(f"a\tb\n1\t2\n{text}\t3\n", columns=("a",))
     assert len(readings) == 1
-    assert parser.counts.skipped == {"not a number": 1}
+    assert parser.counts.skipped == {"no numbers": 1}
 
 
 def test_a_comma_that_may_be_either_is_read_once_the_column_has_shown_which():

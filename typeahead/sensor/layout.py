@@ -94,6 +94,8 @@ class Header:
             return cls(names[1:], loose)
         if len(names) == width - 1 and guess.cells[0].endswith(":"):  # free: "Mem:  ..."
             return cls(("", *names), loose)
+        if len(names) == width + 1 and guess.mark == " " and guess.kinds[-1] == TEXT:  # df: "Mounted on"
+            return cls((*names[:-2], " ".join(names[-2:])), loose)
         kinds = guess.kinds[: len(names)]
         if guess.mark == " " and len(names) < width and NUMBER in kinds and kinds[-1] == TEXT:  # ps: COMMAND
             return cls(names, tuple(i for i in loose if i < len(names)))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from typeahead.sensor.formats import MAX_LINE_BYTES, BadLineError
 from typeahead.sensor.layout import Columns, Fields, Selection, no_field
-from typeahead.sensor.search import COMMENT, DATA, FIELD_PATIENCE, HEADER, Found, Search
+from typeahead.sensor.search import COMMENT, DATA, FIELD_PATIENCE, HEADER, NO_NUMBERS, Found, Search
 from typeahead.sensor.values import MISSING, RUBBISH, NumberReader, TimeReader
 
 __all__ = ["Counts", "Parser", "Reading", "Selection"]
@@ -60,9 +60,7 @@ class Counts:
     skipped: dict[str, int] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
     odd_times: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[int, str]] = field(
-        default_factory=dict
-    )  # reason -> number and start of the first such line
+    examples: dict[str, tuple[int, str]] = field(default_factory=dict)  # number and start of the first of each reason
 
     def complaints(self) -> list[str]:
         """Return one line for each kind of oddity: how many, and the first of them."""
@@ -70,7 +68,7 @@ class Counts:
         for count_of, one, many in (
             (self.skipped, "line skipped", "lines skipped"),
             (self.missing, "value missing", "values missing"),
-            (self.odd_times, "time odd", "times odd"),
+            (self.odd_times, "odd time", "odd times"),
         ):
             for reason, count in count_of.items():
                 number, text = self.examples[reason]
@@ -218,7 +216,7 @@ class Parser:
             ]
             faults = [fault for _, fault in found]
             if RUBBISH in faults and not set(faults) - {RUBBISH, MISSING}:
-                raise BadLineError(RUBBISH)
+                raise BadLineError(NO_NUMBERS)
         except BadLineError as error:
             again = self._layout.renamed(text) if isinstance(self._layout, Columns) else None
             if again is None:

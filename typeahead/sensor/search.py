@@ -14,7 +14,7 @@ from typeahead.sensor import formats
 from typeahead.sensor.formats import JSON, NONE, NUMBER, PAIRS, BadLineError, Guess
 from typeahead.sensor.layout import NO_FIELD, Columns, Fields, Header, Selection, columns_of, fields_of, no_field
 
-__all__ = ["COMMENT", "DATA", "FIELD_PATIENCE", "HEADER", "Found", "Search"]
+__all__ = ["COMMENT", "DATA", "FIELD_PATIENCE", "HEADER", "NO_NUMBERS", "Found", "Search"]
 
 DATA, HEADER, COMMENT = "data", "header", "comment"  # verdicts on a line; every other one is why it is skipped
 NO_NUMBERS = "no numbers"
