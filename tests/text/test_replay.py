@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import naive_replay
+from tests.text.factories import die, fail, wait
 from typeahead.errors import CorpusError, TypeaheadError
 from typeahead.text import replay
 from typeahead.text.baselines import CharacterNgram, MostFrequent, NewestMatch, Nothing
@@ -252,14 +253,6 @@ def test_the_number_of_processes_does_not_change_a_count():
     assert sorted(many, key=one.index) == one
 
 
-def fail():
-    raise CorpusError("no suggester today")
-
-
-def die():
-    os._exit(3)
-
-
 @pytest.mark.usefixtures("_tracker")
 def test_an_error_in_a_process_is_the_callers():
     with pytest.raises(CorpusError, match="no suggester today"):
@@ -271,11 +264,6 @@ def test_a_process_that_is_killed_is_an_error_and_leaves_no_other():
     with pytest.raises(TypeaheadError, match="ended from outside"):
         replayed(TINY, die, 2)
     assert multiprocessing.active_children() == []
-
-
-def wait(started: Path):
-    started.touch()
-    time.sleep(600)
 
 
 @pytest.mark.usefixtures("_tracker")
