@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.voice.speaking import SR, hiss, say, voice
+from tests.voice.tables import tables_of_features
 from typeahead.cli import enrol as command
 from typeahead.config import VoiceConfig
 from typeahead.errors import AudioError
@@ -17,14 +18,14 @@ from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.voice import audio, vocabulary
 from typeahead.voice.classifier import Classifier
 from typeahead.voice.labels import SILENCE, UNKNOWN
-from typeahead.voice.mfcc import Features, Tables
+from typeahead.voice.mfcc import Features
 
 
 @pytest.fixture
 def model(folder: Path) -> str:
     network = Network.create(NetworkConfig("gru", 60, 8, 1, 4, one_hot=False), 0)
     labels = ("go", "stop", UNKNOWN, SILENCE)
-    one = Classifier(network, labels, Features(), Tables.of(Features()), 3, np.linspace(-9, 0, 20), np.full(20, 6.0))
+    one = Classifier(network, labels, Features(), tables_of_features(), 3, np.linspace(-9, 0, 20), np.full(20, 6.0))
     one.save(folder / "voice.safetensors", {})
     return "voice.safetensors"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.voice.speaking import SR, hiss
+from tests.voice.tables import tables_of_features
 from typeahead.errors import AudioError
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.voice import calibration
@@ -24,7 +25,7 @@ LABELS = ("go", "stop", UNKNOWN, SILENCE)
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    return Tables.of(FEATURES)
+    return tables_of_features()
 
 
 def model(tables: Tables, seed: int = 0, go: float = -6.0, **metadata: object) -> Classifier:

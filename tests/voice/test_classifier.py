@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests import naive, naive_sound
+from tests.voice.tables import tables_of_features
 from typeahead.errors import ModelFileError
 from typeahead.rnn.checkpoint import load_model, save_model
 from typeahead.rnn.network import Network, NetworkConfig
@@ -23,7 +24,7 @@ def network(output_size: int = len(LABELS)) -> Network:
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    return Tables.of(FEATURES)
+    return tables_of_features()
 
 
 @pytest.fixture

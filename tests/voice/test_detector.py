@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.voice.tables import tables_of_features
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.voice.classifier import Classifier
 from typeahead.voice.detector import Decision, Detector, DetectorConfig, Gate
 from typeahead.voice.labels import SILENCE, UNKNOWN
-from typeahead.voice.mfcc import Features, Tables
+from typeahead.voice.mfcc import Features
 
 STEP_S = 0.03
 FEATURES = Features()
@@ -128,7 +129,7 @@ def classifier() -> Classifier:
     network = Network.create(NetworkConfig("gru", 60, 16, 1, len(LABELS), one_hot=False), 3)
     network.parameters["output.weight"] *= 8
     mean, std = np.zeros(20), np.full(20, 10.0)
-    return Classifier(network, LABELS, FEATURES, Tables.of(FEATURES), 3, mean, std)
+    return Classifier(network, LABELS, FEATURES, tables_of_features(), 3, mean, std)
 
 
 def noisy(seed: int, seconds: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.voice.speaking import SR, VOWELS, hiss, say
+from tests.voice.tables import tables_of_features
 from typeahead.errors import AudioError, ModelFileError
 from typeahead.rnn import checkpoint
 from typeahead.rnn.network import Network, NetworkConfig
@@ -33,7 +34,7 @@ def space() -> Phonetics:
 def classifier(space) -> Classifier:
     network = Network.create(NetworkConfig("gru", 60, 8, 1, 4, one_hot=False), 0)
     return Classifier(
-        network, ("go", "stop", UNKNOWN, SILENCE), FEATURES, Tables.of(FEATURES), 3, space.mean, space.std
+        network, ("go", "stop", UNKNOWN, SILENCE), FEATURES, tables_of_features(), 3, space.mean, space.std
     )
 
 
@@ -179,17 +180,17 @@ def test_a_foreign_file_among_the_words_is_one_line(tea):
 
 
 def test_other_features_are_refused(classifier, space, tea):
-    features = Features(n_mfcc=12)
+    features, tables = Features(n_mfcc=12), classifier.tables
     other = Classifier(
         Network.create(NetworkConfig("gru", 36, 8, 1, 4, one_hot=False), 0),
-        classifier.labels, features, Tables.of(features), 3, np.zeros(12), np.ones(12),
+        classifier.labels, features, Tables(tables.filterbank, tables.dct[:12]), 3, np.zeros(12), np.ones(12),
     )  # fmt: skip
     with pytest.raises(ModelFileError, match="other features"):
         EnrolledMatcher([tea[0]], other, space)
 
 
 def spectrograms(num_words: int) -> Spectrograms:
-    mfcc, rng = MFCC(FEATURES, Tables.of(FEATURES)), np.random.default_rng(0)
+    mfcc, rng = MFCC(FEATURES, tables_of_features()), np.random.default_rng(0)
     labels, parts = [], []
     for i in range(num_words):
         vowels = "".join(rng.choice(list(VOWELS), 4))
@@ -208,7 +209,7 @@ def spectrograms(num_words: int) -> Spectrograms:
 @pytest.mark.slow
 def test_a_space_is_learnt_from_recordings_and_survives_its_file(classifier, tmp_path):
     lines: list[str] = []
-    space = learn(spectrograms(20), FEATURES, Tables.of(FEATURES), 0, lines.append)
+    space = learn(spectrograms(20), FEATURES, tables_of_features(), 0, lines.append)
     assert [line.partition(":")[0] for line in lines] == ["round 1 of 3", "round 2 of 3", "round 3 of 3"]
     space.save(tmp_path / "space.safetensors", {"note": 1})
     again = Phonetics.load(tmp_path / "space.safetensors")
@@ -221,7 +222,7 @@ def test_a_space_is_not_learnt_from_a_few_words_nor_read_from_another_file(tmp_p
     from typeahead.errors import TrainingError
 
     with pytest.raises(TrainingError, match="60 recordings of 3 words; take 20 or more, said by 20 people or more"):
-        learn(spectrograms(3), FEATURES, Tables.of(FEATURES), 0)
+        learn(spectrograms(3), FEATURES, tables_of_features(), 0)
     classifier.save(tmp_path / "voice.safetensors", {})
     with pytest.raises(ModelFileError, match="a voice of typeahead, not what new words are compared in"):
         Phonetics.load(tmp_path / "voice.safetensors")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive_sound
+from tests.voice.tables import tables_of_features
 from typeahead.voice.mfcc import MFCC, Features, Tables
 
 FEATURES = Features()
@@ -24,6 +25,12 @@ def sound(seed: int, n: int) -> np.ndarray:
     t = np.arange(n) / FEATURES.sr
     y = 0.3 * np.sin(2 * np.pi * (300 + 900 * t) * t) + rng.normal(0, 0.01, n)
     return y.astype(np.float32)
+
+
+def test_the_shipped_model_has_the_tables_of_librosa_and_scipy(tables):
+    shipped = tables_of_features()
+    assert shipped.filterbank.tobytes() == tables.filterbank.tobytes()
+    assert shipped.dct.tobytes() == tables.dct.tobytes()
 
 
 def test_frames_equal_librosas(tables):

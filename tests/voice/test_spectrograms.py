@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.voice.tables import tables_of_features
 from typeahead.errors import AudioError
 from typeahead.voice import spectrograms
 from typeahead.voice.mfcc import MFCC, Features, Tables
@@ -20,7 +21,7 @@ FEATURES = Features()
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    return Tables.of(FEATURES)
+    return tables_of_features()
 
 
 def picture(pixels: np.ndarray, kind: str = "PNG") -> bytes:
