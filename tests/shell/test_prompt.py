@@ -271,7 +271,7 @@ def wait_for_rows(terminal: Terminal, wanted: list[str]) -> None:
 
 
 def test_a_prompt_of_two_lines_is_drawn_as_bash_draws_it(own: Open, folder: Path) -> None:
-    terminal = own(STARSHIP, prompt="took 0")
+    terminal = own(STARSHIP, prompt="took 0", columns=160)  # a folder of the tests can have a long name
     wait_for_rows(terminal, [f"{folder} took 0", "❯"])
     terminal.run("for i in a b; do")
     terminal.wait_for_row("∙")
