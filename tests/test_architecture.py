@@ -34,7 +34,11 @@ FLOORS = [
 # Outside library (or part of the standard library) -> the modules and rooms that may import it. A library that is not
 # here may not be imported at all.
 DOORS = {
-    "numba": ["rnn", "voice.mfcc"],  # a frame's features are no network's business
+    "numba": [
+        "rnn",
+        "voice.mfcc",
+        "sensor.statistics",
+    ],  # a frame's features, a reading's tails are no network's business
     "llvmlite": ["rnn"],  # what numba compiles with
     "safetensors": ["rnn.checkpoint"],
     "threadpoolctl": ["rnn"],

@@ -1,0 +1,285 @@
+"""What is remembered of a stream of readings besides the network: scales, rhythms, ranges, tails; in flat memory.
+
+    D = series, C = channels, K = Gaussians a forecast
+
+A reading is judged against all before it (`judge`, which changes nothing) and then becomes part of them (`absorb`).
+Each channel is one way of being odd, a number that is high when a series is odd in that way:
+
+    RANGE  by how much the value lies outside all seen before, as a share of their range
+    NEAR   a running average of -ln p(value) by the network's forecast of one reading before
+    FAR    the same by its forecast of many readings before, which what is odd has not reached yet
+
+and each becomes a tail probability: how often was it as high before? Above the top twentieth, where few or no readings
+have been, by a generalised Pareto distribution fitted to the excesses by moments.
+
+Kernels validate nothing, allocate nothing and are plain loops: D is small, and a call costs about 2 microseconds.
+
+References: Pickands 1975 and Hosking and Wallis 1987, equation 5 (tails); Siffer et al. 2017, SPOT (tails of streams).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CHANNELS = ("range", "near", "far")
+RANGE, NEAR, FAR = range(3)
+DAY_SLOTS, WEEK_SLOTS = 48, 168  # half hours, hours
+FAR_AHEAD = 48  # readings that the far forecast looks ahead
+CLIP = 6.0  # standard deviations; what lies further out is as far out as that to the network
+HUGE = 1e150  # larger numbers are taken as this, whose square is still a number
+
+_SMOOTHING = 0.05  # share of the newest reading in a channel's running average: 20 readings
+_FORGETTING = 1 / 4300  # of mean and variance: half is forgotten in 3,000 readings
+_DAILY, _WEEKLY = 0.1, 0.15  # share of the newest reading in a slot's usual value: weeks, not months
+_NOVEL = 0.003  # of the range; a value that far outside is a new extreme
+_LEARNING = 50  # readings before the first new extreme
+_RARE = 0.05  # share of the values that the tail is fitted to
+_TAIL_LIMIT = 32768  # values; then every other one is forgotten, so that memory stays flat and old times fade
+_TAIL_ROOM = 2 * (int(_RARE * _TAIL_LIMIT) + 1)
+_FEW = 100  # values before which there is no tail
+_LEAST = 1e-12  # probability
+_HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
+
+_kernel = njit(cache=True, nogil=True, error_model="numpy")
+
+
+class Statistics(NamedTuple):
+    """The arrays; each is written to in place."""
+
+    seen: Array  # (D,) values that were numbers
+    mean: Array  # (D,)
+    variance: Array  # (D,)
+    last: Array  # (D,) the last value in standard deviations
+    before: Array  # (D,) the one before it
+    fast: Array  # (D,) running averages of such values
+    slow: Array  # (D,)
+    low: Array  # (D,) the range of the values
+    high: Array  # (D,)
+    day: Array  # (D, DAY_SLOTS) the usual value in standard deviations; nan where not known
+    week: Array  # (D, WEEK_SLOTS)
+    smooth: Array  # (D, C) running averages
+    tops: Array  # (D, C, room) the highest values of a channel, ascending
+    held: Array  # (D, C) how many of them there are
+    total: Array  # (D, C) how many values they are the highest of
+
+    @classmethod
+    def create(cls, series: int) -> Statistics:
+        """Return those of a stream that has not begun."""
+        D, C = series, len(CHANNELS)
+        one = [np.zeros(D) for _ in range(9)]
+        unknown = [np.full((D, slots), np.nan) for slots in (DAY_SLOTS, WEEK_SLOTS)]
+        counts = [np.zeros((D, C), np.int64) for _ in range(2)]
+        return cls(*one, *unknown, np.zeros((D, C)), np.zeros((D, C, _TAIL_ROOM)), *counts)
+
+
+@_kernel
+def standardise(x, d, s):
+    """Return the value x of series d in standard deviations from the running mean, within +-CLIP."""
+    if s.seen[d] == 0:
+        return 0.0
+    x = min(max(x, -HUGE), HUGE)
+    scale = math.sqrt(s.variance[d]) + 1e-9 * abs(s.mean[d]) + 1e-12
+    return min(max((x - s.mean[d]) / scale, -CLIP), CLIP)
+
+
+@_kernel
+def rarity(value, values, held, total, is_ranked):
+    """Return -log10 of the probability of a value at least as high, given the highest ``held`` of ``total`` before.
+
+    values (room,) ascending. 0 below the top tenth, and while fewer than 100 are known. ``is_ranked``: by the share of
+    values as high alone, at best one in ``total``.
+    """
+    if total < _FEW or held == 0 or value <= values[0]:
+        return 0.0
+    below, above = 0, held  # where value would stand, after its equals
+    while below < above:
+        middle = (below + above) // 2
+        if values[middle] < value:
+            below = middle + 1
+        else:
+            above = middle
+    counted = -math.log10((held - below + 1.0) / (total + 1.0))
+    k = min(max(10, int(_RARE * total)), held - 1)
+    threshold = values[held - k - 1]
+    if is_ranked or value <= threshold:
+        return counted
+    mean = square = 0.0
+    for i in range(held - k, held):
+        excess = values[i] - threshold
+        mean += excess
+        square += excess * excess
+    mean = mean / k + 1e-12
+    variance = max(square / k - mean * mean, 1e-24)
+    shape = min(max(0.5 * (1 - mean * mean / variance), -0.3), 0.5)
+    scaled = (value - threshold) / (mean * (1 - shape))
+    if abs(shape) < 1e-3:
+        log = scaled
+    elif 1 + shape * scaled <= 0:
+        log = np.inf
+    else:
+        log = math.log(1 + shape * scaled) / shape
+    return min(-math.log10(k / (total + 1.0)) + log / math.log(10), -math.log10(_LEAST))
+
+
+@_kernel
+def _insert(value, d, c, s):
+    """Put a channel's value among the highest ones, if it is one of them; forget every other one when it is time."""
+    values, held = s.tops[d, c], s.held[d, c]
+    s.total[d, c] += 1
+    room = 2 * (int(_RARE * s.total[d, c]) + 1) + 20
+    if held >= room and value <= values[0]:
+        return
+    below, above = 0, held
+    while below < above:
+        middle = (below + above) // 2
+        if values[middle] < value:
+            below = middle + 1
+        else:
+            above = middle
+    if held < min(room, values.size):
+        for i in range(held, below, -1):
+            values[i] = values[i - 1]
+        values[below] = value
+        s.held[d, c] = held + 1
+    else:  # the lowest makes room
+        for i in range(below - 1):
+            values[i] = values[i + 1]
+        values[max(below - 1, 0)] = value
+    if s.total[d, c] >= _TAIL_LIMIT:
+        kept = s.held[d, c] // 2
+        for i in range(kept):
+            values[i] = values[2 * i]  # not the highest: it, too, is forgotten one day
+        s.held[d, c], s.total[d, c] = kept, s.total[d, c] // 2
+
+
+@_kernel
+def mixture_nll(target, outputs):
+    """Return -ln p(target) under the mixture whose K times (a, m, s) are ``outputs`` (`rnn.losses.mixture_nll`)."""
+    highest_a, highest, total, joint = outputs[0], -np.inf, 0.0, 0.0
+    K = outputs.size // 3
+    for k in range(K):
+        highest_a = max(highest_a, outputs[3 * k])
+        z = (target - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
+        highest = max(highest, outputs[3 * k] - outputs[3 * k + 2] - 0.5 * z * z)
+    for k in range(K):
+        z = (target - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
+        total += math.exp(outputs[3 * k] - highest_a)
+        joint += math.exp(outputs[3 * k] - outputs[3 * k + 2] - 0.5 * z * z - highest)
+    return math.log(total) + highest_a - math.log(joint) - highest + _HALF_LN_2PI
+
+
+@_kernel
+def mixture_quantile(probability, outputs):
+    """Return the value below which the mixture ``outputs`` (K times a, m, s) has ``probability``, by bisection."""
+    K, highest_a, total = outputs.size // 3, outputs[0], 0.0
+    below, above = np.inf, -np.inf
+    for k in range(K):
+        highest_a = max(highest_a, outputs[3 * k])
+        deviation = math.exp(outputs[3 * k + 2])
+        below, above = min(below, outputs[3 * k + 1] - 9 * deviation), max(above, outputs[3 * k + 1] + 9 * deviation)
+    for k in range(K):
+        total += math.exp(outputs[3 * k] - highest_a)
+    for _ in range(60):
+        middle, share = 0.5 * (below + above), 0.0
+        for k in range(K):
+            z = (middle - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
+            share += math.exp(outputs[3 * k] - highest_a) / total * 0.5 * math.erfc(-z / math.sqrt(2.0))
+        if share < probability:
+            below = middle
+        else:
+            above = middle
+    return 0.5 * (below + above)
+
+
+@_kernel
+def judge(values, near, far, base, s, z, smooth, channels, rare):
+    """Judge one reading against all before it; nothing of ``s`` is changed.
+
+    values (D,). near, far (D, 3 K): the forecasts of this reading made one step
+    before, of its change since then, and made many steps before, of its change since ``base`` (D,); a first element of
+    nan: there is none. Filled: z (D,) the values in standard deviations, smooth (D, C) the running averages with this
+    reading, channels (D, C), and rare (D, C), -log10 of their tail probabilities.
+    """
+    for d in range(values.size):
+        x = min(max(values[d], -HUGE), HUGE)
+        smooth[d] = s.smooth[d]
+        channels[d] = np.nan
+        rare[d] = 0.0
+        if np.isnan(x):
+            z[d] = np.nan
+            continue
+        z[d] = standardise(x, d, s)
+        extent = s.high[d] - s.low[d]
+        outside = max(x - s.high[d], s.low[d] - x, 0.0)
+        if s.seen[d] >= _LEARNING:
+            novelty = outside / (extent + 1e-9 * abs(x) + 1e-300)
+            channels[d, RANGE] = min(novelty, 1e9) if novelty > _NOVEL else 0.0
+        for c, forecast, change in ((NEAR, near, z[d] - s.last[d]), (FAR, far, z[d] - base[d])):
+            if not np.isnan(forecast[d, 0]):
+                surprise = min(max(mixture_nll(change, forecast[d]), -5.0), 30.0)
+                smooth[d, c] += _SMOOTHING * (surprise - smooth[d, c])
+                channels[d, c] = smooth[d, c]
+        for c in range(channels.shape[1]):
+            if not np.isnan(channels[d, c]) and (c != RANGE or channels[d, c] > 0):
+                rare[d, c] = rarity(channels[d, c], s.tops[d, c], s.held[d, c], s.total[d, c], c == RANGE)
+
+
+@_kernel
+def rarest(rare, weights):
+    """Return the highest of rare (D, C) with its channel's weight (C,) added; 0 if nothing is rare."""
+    highest = 0.0
+    for d in range(rare.shape[0]):
+        for c in range(rare.shape[1]):
+            if rare[d, c] > 0:
+                highest = max(highest, rare[d, c] + weights[c])
+    return highest
+
+
+@_kernel
+def absorb(values, day, week, z, smooth, channels, s):
+    """Make the judged reading a part of what is known; the arguments are those of `judge`, as it left them."""
+    for d in range(values.size):
+        if np.isnan(values[d]):
+            continue
+        x = min(max(values[d], -HUGE), HUGE)
+        for c in range(channels.shape[1]):
+            if not np.isnan(channels[d, c]):
+                _insert(channels[d, c], d, c, s)
+        s.smooth[d] = smooth[d]
+        s.low[d] = x if s.seen[d] == 0 else min(s.low[d], x)
+        s.high[d] = x if s.seen[d] == 0 else max(s.high[d], x)
+        s.seen[d] += 1
+        share = max(1 / s.seen[d], _FORGETTING)
+        delta = x - s.mean[d]
+        s.mean[d] += share * delta
+        s.variance[d] = (1 - share) * (s.variance[d] + share * delta * delta)
+        s.before[d], s.last[d] = s.last[d], z[d]
+        s.fast[d] += 0.2 * (z[d] - s.fast[d])
+        s.slow[d] += 0.02 * (z[d] - s.slow[d])
+        if day >= 0:
+            known = not np.isnan(s.day[d, day])
+            s.day[d, day] = s.day[d, day] + _DAILY * (z[d] - s.day[d, day]) if known else z[d]
+            known = not np.isnan(s.week[d, week])
+            s.week[d, week] = s.week[d, week] + _WEEKLY * (z[d] - s.week[d, week]) if known else z[d]
+
+
+@_kernel
+def describe(day, week, s, inputs):
+    """Fill inputs (>= 7 D,) with what the network reads of each series; day, week: the coming reading's slots, or -1."""
+    for d in range(s.last.size):
+        z, i = s.last[d], 7 * d
+        inputs[i] = z
+        inputs[i + 1] = z - s.before[d]
+        inputs[i + 2] = s.fast[d] - z
+        inputs[i + 3] = s.slow[d] - z
+        has_day = day >= 0 and not np.isnan(s.day[d, day])
+        has_week = day >= 0 and not np.isnan(s.week[d, week])
+        inputs[i + 4] = s.day[d, day] - z if has_day else 0.0
+        inputs[i + 5] = s.week[d, week] - z if has_week else 0.0
+        inputs[i + 6] = 1.0 if has_week else 0.0
