@@ -114,7 +114,7 @@ def test_a_plain_network_whose_gradients_vanish_is_told_what_helps_once(folder, 
     assert status == 0
     warnings = [line for line in err.splitlines() if line.startswith("typeahead: ")]
     assert len(warnings) == 1
-    assert re.search(r"gradients vanish: \d+ steps back .* of 64 .* start anew with --cell gru or lstm", warnings[0])
+    assert re.search(r"gradients vanish: \d+ steps back .* go back 64; start anew with --cell gru or lstm", warnings[0])
 
 
 def test_an_absurd_learning_rate_is_halved_and_the_run_goes_on(folder, run):

@@ -15,7 +15,7 @@ from typeahead.rnn.network import Array
 # Vanishing gradients are worth a word when they end within this share of the steps they could reach back, after so many
 # steps of training. On text all cells begin short-sighted. A plain one stays so; gates learn to see further, and after
 # 2,000 steps those of a GRU see beyond 64 bytes.
-_SHORT = {"elman": (1 / 4, 200), "gru": (1 / 8, 2000), "lstm": (1 / 8, 2000)}
+_SHORT = {"elman": (1 / 4, 100), "gru": (1 / 8, 2000), "lstm": (1 / 8, 2000)}
 _FEWEST_LAGS = 16  # below, there is too little to lose
 _GROWN = 10.0  # times the gradient at lag 0, in the further half: each of some tens of steps back makes it larger
 _CLIPPED = 0.5  # share of steps; in runs that go well it is below a quarter
@@ -48,8 +48,8 @@ def vanishing(norms: Array, cell: str, start: str, step: int) -> str | None:
     else:
         helps = f"--cell gru or lstm, {'--start orthogonal, ' if start == 'uniform' else ''}or with "
     return (
-        f"gradients vanish: {lag} steps back they are under {VANISHED:.0%}, of {lags} that --seq-len lets them go, and "
-        f"what is further back is not learnt; start anew with {helps}a smaller --seq-len, which is faster"
+        f"gradients vanish: {lag} steps back they are under {VANISHED:.0%} of what they began with, though --seq-len "
+        f"lets them go back {lags}; start anew with {helps}a smaller --seq-len, which is faster"
     )
 
 
