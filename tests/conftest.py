@@ -33,6 +33,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("typeahead")
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled kernels in one folder: each test has a home, in which a daemon would compile them all anew.
+
+    Each process that runs tests has its own, since two that write into one at once mix up what its index names.
+    """
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        os.environ["NUMBA_CACHE_DIR"] = str(cache.mkdir(f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"))
+
+
 _KEPT = frozenset({"TYPEAHEAD_TEST_ALL"})
 _SHELL_VARIABLES = (
     *("SHELL", "HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "INPUTRC"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -153,7 +154,10 @@ def test_a_daemon_with_another_model_is_not_asked(real: Run, model: Path, tmp_pa
 
 @pytest.mark.slow
 def test_damaged_compiled_kernels_are_made_again(real: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)  # a folder of the user's own choice is left alone
+    # A folder of the user's own choice is left alone; what that of the tests holds need not be compiled.
+    if compiled := os.environ.get("NUMBA_CACHE_DIR"):
+        shutil.copytree(compiled, config.cache_dir() / "numba")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     command = ("complete", "--no-daemon", "git c")
     wanted = real(*command)
     kernels = [file for file in (config.cache_dir() / "numba").rglob("*.nb?") if file.is_file()]
