@@ -46,10 +46,9 @@ _PAIR = re.compile(
     r"(?:^|[\s,;(\[{])([A-Za-z_@][\w.@/-]*)="
     r'(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]+(?:,[0-9]+(?![\w=.]))?(?: (?:[num]?s|µs|%)(?=\s|$))?))'
 )
-_STAMP = re.compile(
-    r"\[?([0-9][0-9T:.,+-]{8,}(?: [0-9:.,]{5,})?Z?)\]?\s"
-)  # what stands before the pairs of a log's line
-STAMP = "timestamp"
+# What may stand before the pairs of a log's line, or of ping -D.
+_STAMP = re.compile(r"\[?([0-9][0-9T:.,+-]{8,}(?: [0-9:.,]{5,})?Z?)\]?\s")
+_STAMP_NAME = "timestamp"
 # Numbers stay text until their own turn: an integer of a megabyte is no error of the whole line.
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
@@ -109,7 +108,7 @@ def cut_by_name(text: str, mark: str) -> Mapping[str, object]:
         if not pairs:
             raise BadLineError("no key=value in it")
         stamp = _STAMP.match(text)
-        return {STAMP: stamp[1], **pairs} if stamp else pairs
+        return {_STAMP_NAME: stamp[1], **pairs} if stamp else pairs
     try:
         found = _JSON.decode(text)
     except (ValueError, RecursionError):
