@@ -128,8 +128,8 @@ def _of_stdin(stop: Callable[[], bool]) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[int]:
-    # Without O_NONBLOCK, opening a named pipe waits for its writer, and nobody can stop it. A serial line is no terminal
-    # of ours.
+    # Without O_NONBLOCK, opening a named pipe waits for its writer, and nobody can stop it; without O_NOCTTY, a serial
+    # line may become this process's terminal.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
