@@ -39,7 +39,7 @@ _PICTURES = (".png", ".pdf", ".svg", ".jpg")
     "--one-in",
     type=click.IntRange(min=2, max=10**10),
     metavar="N",
-    help="Alarm at what is so odd once in N readings.  [default: ...]",
+    help="Alarm at what is so odd once in N readings.  [default: 1000]",
 )
 @click.option("--model", metavar="MODEL", help="Go on from a saved model, without learning first.")
 @click.option("--save", metavar="MODEL", help="Save what has been learnt, at the end or at Ctrl-C.")

@@ -79,7 +79,8 @@ def _row(value: float, low: float, high: float, height: int) -> int:
     span = high - low
     if not (span > 0 and math.isfinite(span)):
         return (height - 1) // 2
-    return min(height - 1, max(0, int((value - low) / span * height))) if math.isfinite(value) else 0
+    share = (min(high, max(low, value)) - low) / span
+    return min(height - 1, int(share * height))
 
 
 def _stroke(before: int, row: int, unicode: bool) -> list[tuple[int, str]]:

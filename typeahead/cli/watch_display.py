@@ -116,11 +116,11 @@ class Display:
         traces, now = self._traces.traces, time.monotonic()
         if now - self._ordered_at > _ORDER_S:
             self._ordered_at, self._oddness = now, [trace.oddness for trace in traces]
-        found = []
-        for number, (trace, oddness) in enumerate(zip(traces, self._oddness, strict=True)):
-            expected, low, high = watcher.forecast(number)
-            found.append(Shown(trace.name, trace.points, expected, low, high, oddness))
-        return tuple(found)
+        known = zip(traces, self._oddness, watcher.scores, strict=True)
+        return tuple(
+            Shown(trace.name, trace.points, *watcher.forecast(number)[1:], score, oddness)
+            for number, (trace, oddness, score) in enumerate(known)
+        )
 
     def draw(self, moment: Moment) -> None:
         """Draw the view, and the lines that are to stay above it.

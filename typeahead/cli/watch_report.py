@@ -87,7 +87,7 @@ def explained(alarm: Alarm) -> str:
         scale = alarm.high - alarm.low
         low, high = number(alarm.low, scale), number(alarm.high, scale)
         band = f", expected {number(alarm.expected, scale)} ({low} to {high})"
-    return f"{harmless(alarm.series)}: {number(alarm.seen)}{band}, {one_in(alarm.probability)}"
+    return f"{harmless(alarm.series)}: {number(alarm.seen)}{band}, {one_in(alarm.probability)}; {alarm.reason}"
 
 
 def fields(reading: Reading, alarm: Alarm) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def fields(reading: Reading, alarm: Alarm) -> dict[str, Any]:
         "time": reading.text_time,
         "time_s": reading.time_s,
         "line": reading.line,
-        "index": alarm.index,
+        "number": alarm.number,
         "series": alarm.series,
         "seen": alarm.seen,
         "expected": alarm.expected,

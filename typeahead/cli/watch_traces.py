@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LENGTH = 300  # moments, the widest terminal's
 _LARGEST_SHARE = 0.2  # of the time that forecasts for the view may take
-_FADING = 0.95  # of how odd a series was, from moment to moment
+_FADING = 0.97  # of how odd a series was, from moment to moment
 _MAX_SERIES = 64  # whose extremes are kept for a plot
 
 
@@ -39,15 +39,12 @@ class Trace:
     def __init__(self, name: str) -> None:
         self.name = name
         self.points: deque[Point] = deque(maxlen=_LENGTH)
-        self.oddness = 0.0  # distance from the expected value in widths of the band; fades
+        self.oddness = 0.0  # the highest score; fades
 
-    def add(self, value: float, forecast: Forecast) -> None:
-        """Take note of a reading and what had been expected of it."""
+    def add(self, value: float, forecast: Forecast, score: float) -> None:
+        """Take note of a reading, what had been expected of it, and the score of the one before."""
         self.points.append(Point(value, forecast.low, forecast.high))
-        distance = abs(value - forecast.expected) / max(forecast.high - forecast.low, 1e-9 * abs(value), 1e-300)
-        self.oddness *= _FADING
-        if distance > self.oddness:  # false where one of them is missing
-            self.oddness = min(distance, 1e9)
+        self.oddness = max(self.oddness * _FADING, score)
 
 
 class Traces:
@@ -63,8 +60,9 @@ class Traces:
 
     def add(self, reading: Reading, watcher: Watcher) -> None:
         """Take note of a reading that the watcher has not seen yet."""
-        for number, (trace, value) in enumerate(zip(self.traces, reading.values, strict=False)):
-            trace.add(value, watcher.forecast(number, reading.time_s))
+        known = zip(self.traces, reading.values, watcher.scores, strict=False)
+        for number, (trace, value, score) in enumerate(known):
+            trace.add(value, watcher.forecast(number, reading.time_s), score)
 
     def added(self, began_s: float, ended_s: float) -> None:
         """Take note of how long that took, which decides about the next one."""
@@ -77,7 +75,7 @@ class Traces:
                 point = Point(alarm.seen, alarm.low, alarm.high)
                 if not trace.points or trace.points[-1][0] != alarm.seen:
                     trace.points.append(point)
-                trace.oddness = 1e9
+                trace.oddness = max(trace.oddness, alarm.score)
 
 
 class Bucket:

@@ -32,10 +32,10 @@ class Shown:
 
     name: str
     points: Sequence[Point]
-    expected: float = math.nan
     low: float = math.nan
     high: float = math.nan
-    oddness: float = 0.0
+    score: float = 0.0
+    oddness: float = 0.0  # the score lately, which decides about places
 
     @property
     def value(self) -> float:
@@ -100,7 +100,7 @@ def _state(moment: Moment, look: Look) -> list[Piece]:
 
 def _figures(moment: Moment, look: Look, has_columns: bool) -> list[Piece]:
     """Return the small print, with titles of the two columns below it; what does not fit is left out from the end."""
-    titles = f" {'now':>{_VALUE_COLUMNS}}  {'expected':<{_RANGE_COLUMNS}}" if has_columns else ""
+    titles = f" {'now':>{_VALUE_COLUMNS}}  {'expected':<{_RANGE_COLUMNS}} score" if has_columns else ""
     room = look.columns - 1 - len(titles)
     parts = [counted(moment.readings, "reading")]
     if moment.per_s is not None:
@@ -134,7 +134,7 @@ def _flat(shown: Shown, look: Look, name_columns: int) -> list[Piece]:
     style = _style(shown)
     name = _padded(harmless(shown.name), name_columns, look)
     value = f" {short_number(shown.value):>{_VALUE_COLUMNS}}"
-    span = "  " + _padded(_range(shown), _RANGE_COLUMNS, look) if look.columns >= _WIDE else ""
+    span = f"  {_padded(_range(shown), _RANGE_COLUMNS, look)} {shown.score:5.2f}" if look.columns >= _WIDE else ""
     room = look.columns - 1 - name_columns - 1 - len(value) - len(span)
     line = sparkline(shown.points, room, look.unicode) if room >= _NARROWEST_SPARKLINE else []
     return [(style, name + " "), *line, (style, value), ("dim", span)]
@@ -146,7 +146,12 @@ def _tall(shown: Shown, look: Look, height: int) -> list[list[Piece]]:
     style = _style(shown)
     value = short_number(shown.value)
     span = f"  {_range(shown)}" if look.columns < _WIDE else f"  expects {_range(shown) or 'nothing yet'}"
-    labels = [(style, harmless(shown.name)), (style, f"  {value}"), ("dim", span)]
+    labels = [
+        (style, harmless(shown.name)),
+        (style, f"  {value}"),
+        ("dim", span),
+        ("dim", f"  score {shown.score:.2f}"),
+    ]
     drawn = chart(shown.points, look.columns - 1 - label_columns, height - (height > _LOWEST_CHART), look.unicode)
     found = []
     for at in range(height):
