@@ -1,0 +1,130 @@
+"""The Numenta Anomaly Benchmark: our scores by its published formula, and files that its own scorer reads.
+
+    uv run python -m tests.benchmarks.nab data/sensor/nab [--output RESULTS] [--detector network] [--jobs 2]
+
+The folder holds the benchmark's data/, labels/combined_windows.json and config/profiles.json. All series are judged by
+one setting, each from its first reading to its last, with nothing learnt before. As in the benchmark itself, the
+threshold is the one that is best on the labelled corpus; "halves" shows what the score is where it is not.
+
+Each detector is shown as it is, and "plain", without the pause that it makes after an alarm.
+"""
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.benchmarks import nab_corpus, nab_scoring
+from tests.benchmarks.nab_detectors import DETECTORS, replay
+from typeahead.sensor.anomaly import Watcher
+
+STANDARD = "standard"
+OWN_THRESHOLDS = (0.12, 0.16, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5)  # of a watcher; 0.3 stands for one in 1,000
+
+
+def warm_up():
+    Watcher().warm_up()
+
+
+def detect(name, series):
+    """Return the scores of a series as they are written, by row ("" and "plain"), and the CPU seconds they took."""
+    start = time.process_time()
+    scores, plain = DETECTORS[name][1](series)
+    passed_s = time.process_time() - start
+    rows = {"": scores} if plain is None else {"": scores, "plain": plain}
+    return {row: nab_corpus.as_written(scores) for row, scores in rows.items()}, passed_s
+
+
+def run(name, corpus, jobs=1):
+    """Return a detector's scores of a corpus, name of the row -> one array a series, and the readings a CPU second."""
+    if jobs == 1:
+        warm_up()
+        found = [detect(name, series) for series in corpus]
+    else:
+        with ProcessPoolExecutor(jobs, initializer=warm_up) as pool:
+            found = list(pool.map(detect, [name] * len(corpus), corpus))
+    rows = {name + row: [scores[row] for scores, _ in found] for row in found[0][0]}
+    return rows, sum(len(series.values) for series in corpus) / max(sum(passed_s for _, passed_s in found), 1e-9)
+
+
+def profile_line(profile, score):
+    return (
+        f"  {profile:20}{score.normalised:7.2f}{score.threshold:11.6g}{score.found:6}/{score.windows}"
+        f"{score.false_positives:8}{100 * score.detected / score.readings:11.3f} %"
+    )
+
+
+def report(row, what, corpus, scores, profiles):
+    """Return the lines on one row: the score by profile, crossed halves, and what each group comes to."""
+    lines = [f"{row}: {what}"]
+    lines.append(f"  {'profile':20}{'score':>7}{'threshold':>11}{'windows':>10}{'false':>8}{'detected':>13}")
+    best = {name: nab_scoring.best_score(corpus, scores, weights) for name, weights in profiles.items()}
+    lines += [profile_line(name, score) for name, score in best.items()]
+    weights = profiles[STANDARD]
+    halves = nab_scoring.crossed(corpus, scores, weights)
+    told = ", ".join(f"{half.normalised:.2f} at {half.threshold:.6g}" for half in halves)
+    lines.append(f"  halves, each at the other's best threshold, {STANDARD}: {told}")
+    for group in dict.fromkeys(series.group for series in corpus):
+        chosen = [i for i, series in enumerate(corpus) if series.group == group]
+        part = [corpus[i] for i in chosen], [scores[i] for i in chosen]
+        lines.append(profile_line(group, nab_scoring.score_at(*part, weights, best[STANDARD].threshold)))
+    return "\n".join(lines)
+
+
+def thresholds_report(corpus, plain, weights):
+    """Return the lines on what comes of all alarms that a watcher raises, at several thresholds of its own."""
+    lines = [f"  all alarms at the watcher's own threshold, {STANDARD}; then each half at the other's best of these"]
+    found = {}
+    for threshold in OWN_THRESHOLDS:
+        found[threshold] = [nab_corpus.as_written(replay(threshold, scores)) for scores in plain]
+        score = nab_scoring.score_at(corpus, found[threshold], weights, threshold)
+        lines.append(profile_line(f"{threshold:g}", score))
+    halves = [[(corpus[i], i) for i in range(half, len(corpus), 2)] for half in (0, 1)]
+    crossed = []
+    for here, there in (halves, reversed(halves)):
+        best = max(OWN_THRESHOLDS, key=lambda threshold: _part(there, found, threshold, weights).normalised)
+        crossed.append(_part(here, found, best, weights))
+    lines += [profile_line(f"half at {score.threshold:g}", score) for score in crossed]
+    return "\n".join(lines)
+
+
+def _part(part, found, threshold, weights):
+    series, places = zip(*part, strict=True)
+    return nab_scoring.score_at(series, [found[threshold][i] for i in places], weights, threshold)
+
+
+def summary_line(row, corpus, scores, profiles, speed):
+    best = [nab_scoring.best_score(corpus, scores, weights) for weights in profiles.values()]
+    halves = nab_scoring.crossed(corpus, scores, profiles[STANDARD])
+    crossed = sum(half.normalised * half.windows for half in halves if half.windows) / best[0].windows
+    return f"{row:17}" + "".join(f"{score.normalised:10.2f}" for score in best) + f"{crossed:10.2f}{speed:14,.0f}"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.nab", description=__doc__.split("\n")[0])
+    parser.add_argument("data", help="the benchmark's folder, with data, labels and config")
+    parser.add_argument("--output", help="folder to write files of results to")
+    parser.add_argument("--detector", action="append", choices=[*DETECTORS, "all"], help="default: network; repeatable")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--thresholds", action="store_true", help="also replay alarms at other thresholds of a watcher")
+    given = parser.parse_args(arguments)
+    names = given.detector or ["network"]
+    corpus, profiles = nab_corpus.load(given.data), nab_corpus.profiles(given.data)
+    summary = []
+    for name in DETECTORS if "all" in names else dict.fromkeys(names):
+        rows, speed = run(name, corpus, given.jobs)
+        for row, scores in rows.items():
+            what = DETECTORS[name][0] + (", without a pause after an alarm" if row != name else "")
+            print(report(row, what, corpus, scores, profiles), flush=True)
+            if given.thresholds and row != name:
+                print(thresholds_report(corpus, scores, profiles[STANDARD]), flush=True)
+            summary.append(summary_line(row, corpus, scores, profiles, speed))
+            if given.output:
+                for series, one in zip(corpus, scores, strict=True):
+                    nab_corpus.write_results(given.output, row, series, one)
+    columns = [name.removeprefix("reward_").removesuffix("_rate") for name in profiles]
+    print(f"\n{'detector':17}" + "".join(f"{name:>10}" for name in [*columns, "crossed"]) + f"{'readings/s':>14}")
+    print("\n".join(summary))
+
+
+if __name__ == "__main__":
+    main()
