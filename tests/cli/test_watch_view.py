@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from typeahead.cli.listen_view import Look, Piece
@@ -20,7 +20,7 @@ from typeahead.sensor.readings import Reading
 from typeahead.shell.prompt import width
 
 NUMBERS = st.floats(width=64)
-POINTS = st.lists(st.builds(Point, NUMBERS, NUMBERS, NUMBERS), max_size=90)
+POINTS = st.lists(st.builds(Point, NUMBERS, NUMBERS, NUMBERS), max_size=40)
 CALM = [Point(math.sin(t / 7), -2.0, 2.0) for t in range(60)]
 
 
@@ -100,8 +100,9 @@ def test_a_band_far_wider_than_the_values_does_not_flatten_them() -> None:
 # Rows
 
 
+@settings(max_examples=40)
 @given(
-    st.lists(st.tuples(st.text(max_size=30), POINTS, NUMBERS, NUMBERS), max_size=6),
+    st.lists(st.tuples(st.text(max_size=20), POINTS, NUMBERS, NUMBERS), max_size=4),
     st.integers(1, 130),
     st.integers(1, 40),
     st.sampled_from(["learning", "calm", "alarm"]),

@@ -12,7 +12,7 @@ from typeahead.cli.watch_traces import Point
 _LEVELS, _ASCII_LEVELS = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 _ABOVE, _BELOW = ("▲", "▼"), ("^", "v")
 _BAND, _ASCII_BAND = "░", ":"
-_LARGEST_MARGIN = 1.0  # of the band, beyond the values and in units of their span: a wide band must not flatten them
+_LARGEST_MARGIN = 0.5  # of the band, beyond the values and in units of their span: a wide band must not flatten them
 
 _Cell = tuple[str, str]  # style, character
 
@@ -23,7 +23,7 @@ def sparkline(points: Sequence[Point], columns: int, unicode: bool = True) -> li
     Inside of its band a value is a level between the smallest and largest of what is shown; outside, an arrow.
     """
     points = list(points)[-columns:] if columns > 0 else []
-    low, high = _scale(points)
+    low, high = _extent(points)
     levels, above, below = (_LEVELS, *_ABOVE) if unicode else (_ASCII_LEVELS, *_BELOW)
     cells: list[_Cell] = []
     for point in points:
@@ -58,12 +58,15 @@ def chart(points: Sequence[Point], columns: int, height: int, unicode: bool = Tr
     return [_pieces(cells) for cells in reversed(grid)]
 
 
+def _extent(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the smallest and the largest value."""
+    values = [point.value for point in points if math.isfinite(point.value)]
+    return (min(values), max(values)) if values else (0.0, 0.0)
+
+
 def _scale(points: Sequence[Point]) -> tuple[float, float]:
     """Return what the bottom and the top stand for: all values, and of the bands what does not flatten them."""
-    values = [point.value for point in points if math.isfinite(point.value)]
-    if not values:
-        return 0.0, 0.0
-    low, high = min(values), max(values)
+    low, high = _extent(points)
     bands = [(point.low, point.high) for point in points if point.low <= point.high]
     if not bands:
         return low, high
