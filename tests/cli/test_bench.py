@@ -20,7 +20,7 @@ def trial(length: int = 10, kind: str = "gru", seed: int = 0, task: str = "addin
 
 
 def outcome(result: str = "solved", steps: int = 300, loss: float = 0.01, curve: Any = ()) -> Outcome:
-    return Outcome(result, steps, 0.0, loss, 0.25, 1.0, list(curve))
+    return Outcome(result, steps, 0.0, loss, 0.25, 0, 1.0, list(curve))
 
 
 # ----------------------------------------------------------------------------------------------------------- the grid
@@ -143,7 +143,7 @@ def test_the_table_tells_solved_failed_left_out_and_unfinished_apart():
     head = next(index for index, line in enumerate(lines) if "T=10" in line)
     rows = {line.split()[0]: line.split()[1:] for line in lines[head : head + 3]}
     assert rows["elman"] == ["0/3", "-", "-", "-"]
-    assert rows["gru"] == ["3/3", "300", "1/2", "300", "unfinished", "10"]
+    assert rows["gru"] == ["3/3", "300", "1/2!", "300", "unfinished", "10"]
     assert any("Hochreiter and Schmidhuber 1997, table 7" in line for line in lines)
 
 
@@ -199,7 +199,9 @@ def test_the_rate_is_chosen_by_trials_of_their_own(folder, run):
     assert "first the learning rates" in err
     assert "rate 0.01;" in out
     found = [json.loads(line)["trial"] for line in (folder / "out.jsonl").read_text().splitlines()]
-    assert [(t["learning_rate"], t["seed"] == 0) for t in found] == [(1e-7, False), (0.01, False), (0.01, True)]
+    pilots = sorted((t["learning_rate"], t["length"]) for t in found if t["seed"] != 0)
+    assert pilots == [(1e-7, 10), (1e-7, 25), (0.01, 10), (0.01, 25)]
+    assert [(t["learning_rate"], t["length"]) for t in found[4:]] == [(0.01, 10)]
 
 
 def test_what_the_time_ends_is_told_as_not_finished_and_run_the_next_time(folder, run):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from typeahead.errors import TrainingError
+from typeahead.rnn.guard import Exploded
 from typeahead.rnn.network import Network
 from typeahead.rnn.tasks import TASKS, Examination, Marks
+from typeahead.rnn.train import Training
 from typeahead.rnn.trials import KINDS, RATES, baseline, best_rate, carry_out, num_parameters, pilots, plan
 
 pytestmark = pytest.mark.skipif(
@@ -48,11 +50,21 @@ def test_a_trial_ends_once_less_than_one_in_a_hundred_answers_is_wrong(monkeypat
     assert seen == [(2, 0.5), (4, 0.01), (6, 0.009)]
 
 
-def test_a_run_whose_gradient_is_no_number_is_told_as_exploded(monkeypatch):
-    def broken(self, rate):
-        raise TrainingError("the loss exploded")
+def test_a_run_that_explodes_goes_back_at_half_the_rate_and_gives_up_in_the_end(monkeypatch):
+    advance, rates = Training.advance, []
 
-    monkeypatch.setattr("typeahead.rnn.train.Training.advance", broken)
+    def explosive(self, rate):
+        rates.append(rate)
+        if rate > limit:
+            raise Exploded("the loss exploded")
+        advance(self, rate)
+
+    monkeypatch.setattr(Training, "advance", explosive)
+    limit = 0.001
+    outcome = carry_out(trial(rate=0.004))
+    assert rates == [0.004, 0.002] + [0.001] * 6
+    assert (outcome.result, outcome.steps, outcome.returns) == ("unsolved", 6, 2)
+    limit = 0.0
     outcome = carry_out(trial())
     assert (outcome.result, outcome.steps, outcome.curve) == ("exploded", 0, [])
     assert math.isnan(outcome.loss)
@@ -67,20 +79,31 @@ def test_bytes_are_trained_on_the_text_and_told_in_bits_of_its_held_out_tenth(rn
         carry_out(trial("bytes"))
 
 
-def test_the_rate_is_that_of_the_first_to_solve_or_else_of_the_lowest_loss():
+def outcome(result: str, steps: int, loss: float | None) -> dict[str, object]:
+    return {"result": result, "steps": steps, "loss": loss}
+
+
+def test_pilots_are_each_rate_at_each_short_length_with_a_seed_of_their_own():
     runs = pilots("adding", "gru", 100, 4, 10)
-    assert [run.learning_rate for run in runs] == list(RATES)
-    assert len({run.length for run in runs}) == len({run.seed for run in runs}) == 1
+    assert {(run.length, run.learning_rate) for run in runs} == {(T, rate) for T in (10, 25) for rate in RATES}
+    assert {(run.steps, run.interval) for run in runs} == {(100, 2)}
+    assert not {run.seed for run in runs} & set(range(100))
+    assert {(run.steps, run.length) for run in pilots("bytes", "gru", 100, 4, 10)} == {(50, 64)}
 
-    def outcome(result, steps, loss):
-        return {"result": result, "steps": steps, "loss": loss}
 
-    unsolved = [outcome("unsolved", 100, loss) for loss in (0.3, 0.1, 0.2)] + [outcome("exploded", 3, 0.01)]
-    assert best_rate(dict(zip(runs, unsolved, strict=True))) == RATES[1]
-    solved = [unsolved[0], outcome("solved", 80, 0.01), outcome("solved", 60, 0.02), outcome("exploded", 3, None)]
-    assert best_rate(dict(zip(runs, solved, strict=True))) == RATES[2]
+def test_the_rate_solves_most_then_soonest_or_else_has_the_lowest_loss():
+    def chosen(short, long):
+        return best_rate(dict(zip(pilots("adding", "gru", 100, 4, 10), short + long, strict=True)))
+
+    failed = [outcome("unsolved", 100, loss) for loss in (0.3, 0.1, 0.2)] + [outcome("exploded", 3, 0.01)]
+    assert chosen(failed, failed) == RATES[1]
+    short = [outcome("solved", steps, 0.01) for steps in (30, 20, 10, 5)]
+    assert chosen(short, failed) == RATES[3]
+    assert chosen(short, [outcome("solved", 90, 0.01), *failed[1:]]) == RATES[0]
+    assert chosen(short, [outcome("solved", steps, 0.01) for steps in (60, 50, 40, 90)]) == RATES[2]
     equal = [outcome("solved", 60, loss) for loss in (0.04, 0.03, 0.02, 0.01)]
-    assert best_rate(dict(zip(runs[::-1], equal, strict=True))) == RATES[0]
+    assert chosen(equal, equal) == RATES[0]
+    assert chosen(failed, [outcome("exploded", 3, None)] * 4) == RATES[0]
 
 
 @pytest.mark.parametrize(

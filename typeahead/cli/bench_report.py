@@ -94,7 +94,7 @@ def _table(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> Ite
         row = [[trial for trial in trials if (trial.kind, trial.length) == (kind, length)] for length in lengths]
         cells = "".join(f"{_cell(cell, outcomes, left_out):>12}" for cell in row)
         yield f"  {kind:16}{cells}{reach(trials, kind, outcomes) or '-':>14}"
-    yield "  seeds that solved it of those run, their median steps; -: left out, as no seed solved a shorter T"
+    yield "  solved/run seeds (!: exploded), the median of their steps; -: left out, as no seed solved a shorter T"
 
 
 def _cell(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> str:
@@ -105,7 +105,8 @@ def _cell(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> str:
     if not ended:
         return "unfinished"
     solved = [outcome["steps"] for outcome in ended if outcome["result"] == "solved"]
-    return f"{len(solved)}/{len(ended)}" + (f" {median(solved):,.0f}" if solved else "")
+    exploded = "!" * sum(outcome["result"] == "exploded" for outcome in ended)
+    return f"{len(solved)}/{len(ended)}{exploded}" + (f" {median(solved):,.0f}" if solved else "")
 
 
 def reach(trials: list[Trial], kind: str, outcomes: Outcomes) -> int | None:
@@ -220,10 +221,10 @@ def _draw_shares(axes: Any, trials: list[Trial], outcomes: Outcomes) -> None:
     for index, (kind, colour) in enumerate(zip(_kinds(trials), _COLOURS, strict=False)):
         points = []
         for length in lengths:
-            row = [trial for trial in trials if (trial.kind, trial.length) == (kind, length) and trial in outcomes]
-            if row:
-                solved = sum(outcomes[trial]["result"] == "solved" for trial in row)
-                points.append((length, solved / len(row) + 0.008 * index))  # side by side where they are the same
+            row = [outcomes[t]["result"] for t in trials if (t.kind, t.length) == (kind, length) and t in outcomes]
+            ended = [result for result in row if result != "stopped"]
+            if ended:  # lines side by side where they would be the same
+                points.append((length, ended.count("solved") / len(ended) + 0.008 * index))
         if points:
             axes.plot(*zip(*points, strict=True), label=kind, color=colour, marker="o", markersize=4)
     axes.set(xscale="log", xlabel="T", ylabel="share of seeds that solve it", title=task, ylim=(-0.05, 1.1))

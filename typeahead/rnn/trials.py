@@ -1,7 +1,8 @@
 """One run of a classic task: a network of a given kind is trained until it has solved the task, or its budget is spent.
 
 All kinds get the same number of steps, the same batches and about as many parameters. The learning rate is the one of
-a few that the kind learns the task best with in `pilots`, at one short length, and then the same at every length.
+a few that the kind learns the task best with in `pilots`, at short lengths, and then the same at every length. A run
+whose loss explodes goes back at half its rate, as every training run does (`guard`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from typeahead.errors import TrainingError
+from typeahead.rnn.guard import Exploded
 from typeahead.rnn.network import Array, Network, NetworkConfig
 from typeahead.rnn.optim import schedule
+from typeahead.rnn.subnormals import flushed
 from typeahead.rnn.tasks import TASKS, Examination, Marks, Sequences, Task
 from typeahead.rnn.train import TrainConfig, Training
 
+_BYTES_SEQ_LEN = 64
 BYTES = "bytes"  # the task beside `TASKS`: the next byte of a corpus
 RATES = (0.0003, 0.001, 0.003, 0.01)
 _PARAMETERS = {BYTES: 200_000}  # a row of 256 for each unit is most of it
 _FEW_PARAMETERS = 18_000  # of the other tasks
-_PILOT_LENGTHS = {"copy": 5}
-_PILOT_LENGTH = 25  # of the other tasks: short enough for all kinds to learn something
+_PILOT_LENGTHS = {"copy": (5,), BYTES: (_BYTES_SEQ_LEN,)}
+_FEW_STEPS = (10, 25)  # of the other tasks: short enough for all kinds to learn something, so that rates differ
 _PILOT_SEED = 1000  # none of those that count
-_BYTES_SEQ_LEN = 64
 _VALID_BYTES = 200_000  # at most, the last tenth of the corpus: a twentieth of the time goes into them
 _HELD_OUT_SEED = 0
 
@@ -84,7 +87,8 @@ class Outcome(NamedTuple):
     """What a trial came to.
 
     ``result`` is "solved", "unsolved", "exploded" or "stopped"; of bytes, "unsolved" with the bits per byte as
-    ``loss``. ``clipped`` is the share of steps whose gradient was clipped, ``curve`` the loss at each examination.
+    ``loss``. ``clipped`` is the share of steps whose gradient was clipped, ``returns`` is how often the loss exploded
+    and the run went back, ``curve`` has the loss at each examination.
     """
 
     result: str
@@ -92,6 +96,7 @@ class Outcome(NamedTuple):
     wrong: float
     loss: float
     clipped: float
+    returns: int
     seconds: float
     curve: list[tuple[int, float]]
 
@@ -114,14 +119,20 @@ def plan(
 def pilots(
     task: str, kind: str, steps: int, batch_size: int, interval: int, rates: tuple[float, ...] = RATES
 ) -> list[Trial]:
-    """Return the trials, one a learning rate, that `best_rate` chooses by."""
-    length = _PILOT_LENGTHS.get(task, _PILOT_LENGTH)
-    steps = max(1, steps // 5) if task == BYTES else steps  # which no run of bytes ends before
-    return [plan(task, kind, length, _PILOT_SEED, steps, batch_size, interval, rate) for rate in rates]
+    """Return the trials, of each learning rate at each of the shortest lengths, that `best_rate` chooses by.
+
+    They are examined five times as often as those that count, and on bytes, where no run ends early, half as long.
+    """
+    steps, interval = max(1, steps // 2) if task == BYTES else steps, max(1, interval // 5)
+    return [
+        plan(task, kind, length, _PILOT_SEED, steps, batch_size, interval, rate)
+        for length in _PILOT_LENGTHS.get(task, _FEW_STEPS)
+        for rate in rates
+    ]
 
 
 def best_rate(outcomes: Mapping[Trial, Mapping[str, Any]]) -> float:
-    """Return the rate of the trial that solved the task first, or else of the one with the lowest loss.
+    """Return the rate that solved most, of these the one that took the fewest steps or else has the lowest loss.
 
     Of equals it is the smaller one, which is safer where T is longer.
 
@@ -131,13 +142,14 @@ def best_rate(outcomes: Mapping[Trial, Mapping[str, Any]]) -> float:
         Trials to the fields of their `Outcome`; at least one.
     """
 
-    def badness(trial: Trial) -> tuple[bool, float]:
-        outcome = outcomes[trial]
-        solved = outcome["result"] == "solved"
-        loss = outcome["loss"] if outcome["result"] == "unsolved" else math.inf
-        return not solved, outcome["steps"] if solved else math.inf if loss is None else loss
+    def badness(rate: float) -> tuple[int, int, float]:
+        found = [outcome for trial, outcome in outcomes.items() if trial.learning_rate == rate]
+        solved = [outcome for outcome in found if outcome["result"] == "solved"]
+        losses = [outcome["loss"] if outcome["result"] == "unsolved" else math.inf for outcome in found]
+        lost = sum(math.inf if loss is None else loss for loss in losses)
+        return -len(solved), sum(outcome["steps"] for outcome in solved), lost if len(solved) < len(found) else 0.0
 
-    return min(sorted(outcomes, key=lambda trial: trial.learning_rate), key=badness).learning_rate
+    return min(sorted({trial.learning_rate for trial in outcomes}), key=badness)
 
 
 def _config(task: str, kind: Kind, length: int, hidden_size: int) -> NetworkConfig:
@@ -191,25 +203,48 @@ def carry_out(
         max_lag=max(3, trial.length) if kind.start == "chrono" else None,
     )  # fmt: skip
     training, examine = _of_bytes(trial, network, corpus) if trial.task == BYTES else _of_task(trial, network)
-    marks, curve, result = Marks(math.nan, math.nan), [], "unsolved"
+    result, marks, curve = _learn(trial, training, examine, report, stop)
+    share, seconds = training.clipped_steps / max(1, training.step), time.monotonic() - began
+    return Outcome(result, training.step, *marks, share, training.guard.returns, seconds, curve)
+
+
+@flushed()  # of a network that cannot bridge T, all gradients pass through subnormal numbers
+def _learn(
+    trial: Trial,
+    training: Training,
+    examine: Callable[[], Marks],
+    report: Callable[[int, Marks], None],
+    stop: Callable[[], bool],
+) -> tuple[str, Marks, list[tuple[int, float]]]:
+    """Train as `carry_out` does; return the result, the last marks and the curve."""
+    marks = Marks(math.nan, math.nan)
+    curve: list[tuple[int, float]] = []
     while training.step < trial.steps:
         if stop():
-            result = "stopped"
-            break
+            return "stopped", marks, curve
+        training.keep()
         try:
-            training.advance(_rate(trial, training.step))
-        except TrainingError:
-            result = "exploded"
-            break
+            training.advance(_rate(trial, training.step) * training.guard.factor)
+        except Exploded as error:
+            if _goes_back(training, error):
+                continue
+            return "exploded", marks, curve
         if training.step % trial.interval == 0 or training.step == trial.steps:
             marks = examine()
             curve.append((training.step, marks.loss))
             report(training.step, marks)
             if trial.task != BYTES and TASKS[trial.task](trial.length).solved(marks):
-                result = "solved"
-                break
-    share = training.clipped_steps / max(1, training.step)
-    return Outcome(result, training.step, *marks, share, time.monotonic() - began, curve)
+                return "solved", marks, curve
+    return "unsolved", marks, curve
+
+
+def _goes_back(training: Training, error: Exploded) -> bool:
+    """Return whether the run has gone back to before the explosion, as it may some times."""
+    try:
+        training.go_back(error)
+    except Exploded:
+        return False
+    return True
 
 
 def compile_kernels(trials: Iterable[Trial]) -> None:
