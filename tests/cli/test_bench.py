@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from typeahead.cli.bench_grid import Grid, Results
-from typeahead.cli.bench_report import curve, reach, report
+from typeahead.cli.bench_report import curve, reach, report, shown_length
 from typeahead.errors import TrainingError
 from typeahead.rnn.trials import Outcome, Trial
 
@@ -154,6 +154,16 @@ def test_a_kind_reaches_as_far_as_most_of_its_seeds_do():
     outcomes[trial(50, seed=1)]["result"] = "stopped"
     assert reach(trials, "gru", outcomes) == 10
     assert reach(trials, "lstm", outcomes) is None
+
+
+def test_curves_are_of_the_length_that_tells_most_kinds_apart():
+    trials = [trial(length, kind) for length in (10, 50, 100) for kind in ("elman", "gru", "lstm")]
+    solves = {(10, "elman"), (10, "gru"), (10, "lstm"), (50, "gru"), (50, "lstm")}
+    outcomes = {t: outcome("solved" if (t.length, t.kind) in solves else "unsolved")._asdict() for t in trials}
+    assert shown_length(trials, outcomes) == 50
+    outcomes[trial(100, "lstm")]["result"] = "solved"
+    assert shown_length(trials, outcomes) == 100
+    assert shown_length(trials, {}) == 100
 
 
 def test_a_curve_falls_and_ends_where_the_run_does():

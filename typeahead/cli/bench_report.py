@@ -131,9 +131,16 @@ def _bytes_table(trials: list[Trial], outcomes: Outcomes, _left_out: set[Trial])
 
 
 def shown_length(trials: list[Trial], outcomes: Outcomes) -> int:
-    """Return the length whose curves say most: the longest that any kind has solved, else the shortest."""
-    solved = [trial.length for trial in trials if outcomes.get(trial, {}).get("result") == "solved"]
-    return max(solved, default=min(trial.length for trial in trials))
+    """Return the length whose curves say most, where some kinds solve it and some do not; of equals the longest."""
+
+    def contrast(length: int) -> tuple[int, int, int]:
+        row = [
+            (trial.kind, outcomes[trial]["result"]) for trial in trials if trial.length == length and trial in outcomes
+        ]
+        kinds, solving = {kind for kind, _ in row}, {kind for kind, result in row if result == "solved"}
+        return min(len(solving), len(kinds - solving)), len(kinds), length
+
+    return max({trial.length for trial in trials}, key=contrast)
 
 
 def _curves(trials: list[Trial], outcomes: Outcomes) -> Iterator[str]:
