@@ -237,10 +237,10 @@ class Training:
         if loss < self._limit():
             norm = self.optimiser.step(gradients, learning_rate, self.config.grad_clip)
         if not math.isfinite(norm):  # also where the loss itself is NaN or too large
+            kept = f"; the best weights so far (step {self.best_step}) are kept" if self.best_step else ""
             raise Exploded(
                 f"the loss exploded at step {self.step + 1} (loss {loss:.4g}, gradient norm {norm:.4g}); start again "
-                f"with a lower --learning-rate (now {self.config.learning_rate:g}) or --grad-clip; "
-                f"the best weights so far (step {self.best_step}) are kept"
+                f"with a lower --learning-rate (now {self.config.learning_rate:g}) or --grad-clip{kept}"
             )
         self.step, self.learning_rate, self.grad_norm = self.step + 1, learning_rate, norm
         clipped = norm > self.config.grad_clip
