@@ -18,6 +18,7 @@ import numpy as np
 
 from tests.benchmarks.nab_scoring import Weights
 
+PLACES = ("data", "labels/combined_windows.json", "config/profiles.json")
 HEADER = ["timestamp", "value", "anomaly_score", "label"]
 
 
@@ -70,8 +71,8 @@ def load(data):
     ValueError
         A window begins or ends where its file has no reading.
     """
-    windows = json.loads((Path(data) / "labels" / "combined_windows.json").read_text())
-    return [_series(Path(data) / "data", name, windows[name]) for name in sorted(windows)]
+    windows = json.loads((Path(data) / PLACES[1]).read_text())
+    return [_series(Path(data) / PLACES[0], name, windows[name]) for name in sorted(windows)]
 
 
 def _series(folder, name, windows):
@@ -90,7 +91,7 @@ def _series(folder, name, windows):
 
 def profiles(data):
     """Return what the profiles are called -> `Weights`."""
-    given = json.loads((Path(data) / "config" / "profiles.json").read_text())
+    given = json.loads((Path(data) / PLACES[2]).read_text())
     costs = {name: profile["CostMatrix"] for name, profile in given.items()}
     return {name: Weights(cost["tpWeight"], cost["fnWeight"], cost["fpWeight"]) for name, cost in costs.items()}
 

@@ -1,11 +1,11 @@
 """The detectors that are put to the Numenta Anomaly Benchmark: a `Watcher` as it is, parts of it, and a yardstick.
 
-A detector is a function of a series that returns its anomaly scores (n,), one reading after the other, twice: what it
-says, and what it would say without the pause after an alarm (or None). It is given nothing but the readings.
+A detector is a function of a series and a `WatchConfig` that returns its anomaly scores (n,), one reading after the
+other, twice: what it says, and what it would say without the pause after an alarm (or None). It looks at the readings
+only, in their order.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -48,21 +48,21 @@ class Replay(Watcher):
         return score
 
 
-def replay(threshold, scores):
-    """Return the scores (n,) where an alarm begins by another threshold than that of `NAB_CONFIG`, 0 elsewhere."""
-    return Replay(config=replace(NAB_CONFIG, threshold=threshold)).replay(scores)
+def replay(scores, config):
+    """Return the scores (n,) where an alarm begins, 0 elsewhere, if all scores were these (n,)."""
+    return Replay(config=config).replay(scores)
 
 
-def network(series):
-    return watch(Watcher(config=NAB_CONFIG), series)
+def network(series, config):
+    return watch(Watcher(config=config), series)
 
 
-def without_times(series):
-    return watch(Watcher(config=NAB_CONFIG), series, has_times=False)
+def without_times(series, config):
+    return watch(Watcher(config=config), series, has_times=False)
 
 
-def without_range(series):
-    watcher = Watcher(config=NAB_CONFIG)
+def without_range(series, config):
+    watcher = Watcher(config=config)
     watcher._weights[RANGE] = -1000.0
     return watch(watcher, series)
 
@@ -70,15 +70,15 @@ def without_range(series):
 def with_stand_in(create, *arguments):
     """Return a detector that judges the forecasts of a stand-in for the network."""
 
-    def detect(series):
-        watcher = Watcher(config=NAB_CONFIG)
+    def detect(series, config):
+        watcher = Watcher(config=config)
         watcher._begin(create(*arguments))
         return watch(watcher, series)
 
     return detect
 
 
-def published_gaussian(series):
+def published_gaussian(series, config=None):
     """Return the scores (n,) of the benchmark's own windowed Gaussian: 6,400 values, renewed every 100, one-tailed."""
     values, scores = series.values, np.zeros(len(series.values))
     mean, deviation = 0.0, 1.0
@@ -93,7 +93,7 @@ def published_gaussian(series):
     return scores, None
 
 
-def nothing(series):
+def nothing(series, config=None):
     return np.zeros(len(series.values)), None
 
 
