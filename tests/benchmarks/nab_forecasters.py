@@ -10,11 +10,15 @@ from collections import deque
 
 import numpy as np
 
+from typeahead.sensor import forecaster
 from typeahead.sensor.forecaster import Forecaster
 from typeahead.sensor.statistics import FAR_AHEAD, Statistics
 
 DAY_S, WEEK_S = 86400.0, 604800.0
 LEAST_DEVIATION = 1e-3  # standard deviations of the series; the surprise is cut off before that matters
+
+
+FAR_AGO = getattr(forecaster, "_FAR_AGO", None)  # readings ago that the far forecasts which are asked were made
 
 
 def gaussian(change, deviation):
@@ -36,16 +40,23 @@ class StandIn(Forecaster):
         self.series, self.known = 1, Statistics.create(1)
         self.count = 0
         self._near = None
-        self._far = deque(maxlen=FAR_AHEAD)  # (forecast, the value that it was made at)
+        self._far = deque(maxlen=FAR_AHEAD if FAR_AGO is None else int(max(FAR_AGO)))  # (forecast, the value by then)
 
     @property
     def forecasts(self):
         last = self.known.last
         near = NONE if self._near is None else gaussian(self._near[0] - last[0], self._near[1])
-        if len(self._far) < FAR_AHEAD or self._far[0][0] is None:
-            return near, NONE, np.zeros(1)
-        (mean, deviation), base = self._far[0]
-        return near, gaussian(mean - base, deviation), np.array([base])
+        if FAR_AGO is None:
+            return near, *self._made(FAR_AHEAD)
+        far, base = zip(*(self._made(ago) for ago in FAR_AGO), strict=True)
+        return near, np.array(far), np.array(base)
+
+    def _made(self, ago):
+        """Return the far forecast of some readings ago (1, 3), and the value that it is the change from (1,)."""
+        if len(self._far) < ago or self._far[-ago][0] is None:
+            return NONE, np.zeros(1)
+        (mean, deviation), base = self._far[-ago]
+        return gaussian(mean - base, deviation), np.array([base])
 
     def learn(self, z, time_s):
         self.count += 1
@@ -105,16 +116,16 @@ class SeasonalNaive(StandIn):
         self._times_s, self._values = [], []
         self._interval_s = math.nan
         self._squares = [1.0, 1.0]
-        self._made = [deque(maxlen=ahead) for ahead in (1, FAR_AHEAD)]
+        self._due = [deque(maxlen=ahead) for ahead in (1, FAR_AHEAD)]
 
     def _expect(self, z, time_s):
-        for number, made in enumerate(self._made):
+        for number, made in enumerate(self._due):
             if len(made) == made.maxlen:
                 error = z - made[0]
                 self._squares[number] += self._share * (error * error - self._squares[number])
         self._remember(z, time_s)
         expected = []
-        for number, (made, ahead) in enumerate(zip(self._made, (1, FAR_AHEAD), strict=True)):
+        for number, (made, ahead) in enumerate(zip(self._due, (1, FAR_AHEAD), strict=True)):
             made.append(self._before(time_s + ahead * self._interval_s, z))
             expected.append((made[-1], math.sqrt(self._squares[number])))
         return expected

@@ -18,7 +18,8 @@ def take(stand_in, values):
     for i, value in enumerate(values):
         near, far, base = stand_in.forecasts
         last = stand_in.known.last[0]
-        found.append([(f[0, 1] + from_, math.exp(f[0, 2])) for f, from_ in ((near, last), (far, base[0]))])
+        newest, begun = far.reshape(-1, 3)[0], base.reshape(-1)[0]
+        found.append([(f[1] + from_, math.exp(f[2])) for f, from_ in ((near[0], last), (newest, begun))])
         stand_in.known.last[0] = value
         stand_in.learn(np.array([value]), STEP_S * i)
     return np.array(found)  # (n, near and far, mean and deviation)
