@@ -20,7 +20,7 @@ import numpy as np
 from typeahead.errors import ModelFileError, SensorError
 from typeahead.rnn import checkpoint
 from typeahead.sensor import statistics
-from typeahead.sensor.forecaster import Forecast, Forecaster, network_config, slots
+from typeahead.sensor.forecaster import Forecast, Forecaster, network_config
 from typeahead.sensor.statistics import CHANNELS, FAR, NEAR, RANGE, Statistics
 
 __all__ = ["Alarm", "Forecast", "Verdict", "WatchConfig", "Watcher"]
@@ -180,9 +180,9 @@ class Watcher:
         self._values[:] = given
 
     def _learn(self, time_s: float | None) -> None:
-        forecaster = self._forecaster
-        statistics.absorb(self._values, *slots(time_s), self._z, self._smooth, self._channels, forecaster.known)
-        forecaster.learn(self._z, time_s)
+        forecaster, when = self._forecaster, math.nan if time_s is None else time_s
+        statistics.absorb(self._values, when, self._z, self._smooth, self._channels, forecaster.known)
+        forecaster.learn(self._z, when)
         self.count += 1
 
     def _alarm(self, score: float, time_s: float | None) -> Alarm:

@@ -22,9 +22,8 @@ from typeahead.rnn.backpropagation import Gradients
 from typeahead.rnn.network import Network, NetworkConfig
 from typeahead.rnn.optim import AdamW
 from typeahead.sensor import statistics
-from typeahead.sensor.statistics import DAY_SLOTS, FAR_AHEAD, WEEK_SLOTS, Array, Statistics
+from typeahead.sensor.statistics import CLOCK_INPUTS, FAR_AHEAD, INPUTS, Array, Statistics
 
-_FEATURES, _CLOCK = 7, 5  # inputs a series, and of the time
 _GAUSSIANS = 2  # a forecast: the usual and the unusual change
 _HIDDEN_SIZE = 16  # more learn no better within a few thousand readings
 _CHUNK = 16  # readings that gradients flow through; what lies further back comes in the state
@@ -32,7 +31,7 @@ _LANES = 4  # chunks a step: the newest and three of the past
 _REMEMBERED = 256  # chunks of the past, a random sample of them
 _LEARNING_RATE = 5e-3
 _GRAD_CLIP = 1.0
-_DAY_S, _WEEK_S = 86400.0, 604800.0
+_FAR_AGO = np.array([FAR_AHEAD, FAR_AHEAD + 6])  # readings ago that the far forecasts which are asked were made
 _AHEAD = -(-FAR_AHEAD // _CHUNK)  # chunks after a chunk until all that follows it is known
 _RING = (_AHEAD + 1) * _CHUNK
 
@@ -78,8 +77,7 @@ class Forecaster:
         self._z = np.full((_RING, D), np.nan)  # what the values were, in standard deviations; nan: missing
         self._carried = np.zeros((_RING, D))  # and what they were taken for
         self._starts = np.zeros((_AHEAD + 1, *self._state.shape), np.float32)  # states at the beginnings of chunks
-        self._outputs = np.full((_RING, D, 2, 3 * _GAUSSIANS), np.nan)
-        self._none = np.full((D, 3 * _GAUSSIANS), np.nan)
+        self._outputs = np.full((2, _RING, D, 3 * _GAUSSIANS), np.nan)
         self._past_inputs = np.zeros((_REMEMBERED, _CHUNK, size), np.float32)
         self._past_targets = np.zeros((_REMEMBERED, _CHUNK, 2 * D), np.float32)
         self._past_states = np.zeros((_REMEMBERED, *self._state.shape), np.float32)
@@ -87,18 +85,15 @@ class Forecaster:
         self._batch = np.zeros((_CHUNK, _LANES, size), np.float32)
         self._targets = np.zeros((_CHUNK, _LANES, 2 * D), np.float32)
         self._begins = self.network.initial_state(_LANES)
-        self._time_s = math.nan
-        self._interval_s = math.nan
 
     @property
     def forecasts(self) -> tuple[Array, Array, Array]:
-        """The near and far forecasts of the coming reading (D, 3 K) and the far one's base, see `statistics.judge`."""
-        if self.count == 0:
-            return self._none, self._none, self._carried[0]
-        near = self._outputs[(self.count - 1) % _RING, :, 0]
-        made = (self.count - FAR_AHEAD) % _RING
-        far = self._outputs[made, :, 1] if self.count >= FAR_AHEAD else self._none
-        return near, far, self._carried[made]
+        """The forecasts of the coming reading, near (D, 3 K) and far (F, D, 3 K), and the far ones' base (F, D).
+
+        See `statistics.judge`. Before there are any, the ring holds nan.
+        """
+        made = (self.count - _FAR_AGO) % _RING
+        return self._outputs[0, (self.count - 1) % _RING], self._outputs[1, made], self._carried[made]
 
     def forecast(self, series: int) -> Forecast:
         """Return what is expected of the coming reading of a series."""
@@ -107,56 +102,37 @@ class Forecaster:
             return Forecast(math.nan, math.nan, math.nan)
         scale = math.sqrt(known.variance[series])
         last, mean = known.last[series], known.mean[series]
+        narrowest = statistics.finest(series, known)
         expected, low, high = (
-            mean + scale * (last + statistics.mixture_quantile(share, near)) for share in (0.5, 0.01, 0.99)
+            float(mean + scale * (last + statistics.mixture_quantile(share, near, narrowest)))
+            for share in (0.5, 0.01, 0.99)
         )
         return Forecast(expected, low, high)
 
-    def learn(self, z: Array, time_s: float | None) -> None:
-        """Take in a reading that ``known`` has absorbed: z (D,) in standard deviations, nan where it is missing."""
+    def learn(self, z: Array, time_s: float) -> None:
+        """Take in a reading that ``known`` has absorbed: z (D,) in standard deviations; nan: missing, the time too."""
         at = self.count % _RING
         self._z[at] = z
         self._carried[at] = self.known.last
         if at % _CHUNK == 0:
             self._starts[(self.count // _CHUNK) % (_AHEAD + 1)] = self._state
-        row = self._row[0]
-        self._describe(row, time_s)
-        self._inputs[at] = row
+        statistics.describe(time_s, self.known, self._row[0])
+        self._inputs[at] = self._row
         outputs, _ = self.network.step(self._row, self._state, self._next_state)
         self._state, self._next_state = self._next_state, self._state
-        self._outputs[at] = outputs.reshape(self.series, 2, -1)
+        self._outputs[:, at] = outputs.reshape(2, self.series, -1)
         self.count += 1
         if self.count % _CHUNK == 0 and self.count >= _CHUNK * (_AHEAD + 1):
             self._teach()
-
-    def _describe(self, row: Array, time_s: float | None) -> None:
-        """Fill the inputs; the slots of the day and the week are those of the reading to come."""
-        if time_s is None:
-            self._time_s = math.nan
-            statistics.describe(-1, -1, self.known, row)
-            row[_FEATURES * self.series :] = 0
-            return
-        step = time_s - self._time_s
-        if step > 0:  # neither the first nor out of order
-            usual = self._interval_s
-            self._interval_s = step if math.isnan(usual) else usual + 0.1 * (min(step, 2 * usual) - usual)
-        self._time_s = time_s
-        coming = time_s if math.isnan(self._interval_s) else time_s + self._interval_s
-        statistics.describe(*slots(coming), self.known, row)
-        day, week = 2 * math.pi * (time_s / _DAY_S % 1), 2 * math.pi * (time_s / _WEEK_S % 1)
-        gap = math.log(step / self._interval_s) if step > 0 else 0.0
-        clock = row[_FEATURES * self.series :]
-        clock[0], clock[1], clock[2], clock[3] = math.sin(day), math.cos(day), math.sin(week), math.cos(week)
-        clock[4] = min(max(gap, -3.0), 3.0)
 
     def _teach(self) -> None:
         """Make a step of Adam on the newest chunk of which all that followed is known, and on some of the past."""
         first = self.count - _CHUNK * (_AHEAD + 1)
         at = first % _RING
-        here = slice(at, at + _CHUNK)
+        here, D = slice(at, at + _CHUNK), self.series
         for number, ahead in enumerate((1, FAR_AHEAD)):
             then = np.arange(first + ahead, first + ahead + _CHUNK) % _RING
-            self._targets[:, 0, number::2] = self._z[then] - self._carried[here]
+            self._targets[:, 0, number * D : (number + 1) * D] = self._z[then] - self._carried[here]
         self._batch[:, 0] = self._inputs[here, 0]
         self._begins[:, :, 0] = self._starts[(first // _CHUNK) % (_AHEAD + 1), :, :, 0]
         drawn = self._rng.integers(0, max(1, min(self._chunks, _REMEMBERED)), _LANES)
@@ -177,18 +153,11 @@ class Forecaster:
         self.network.parameters_changed()
 
 
-def slots(time_s: float | None) -> tuple[int, int]:
-    """Return the slots of the day and of the week that a time lies in (UTC), or -1 and -1."""
-    if time_s is None:
-        return -1, -1
-    return int(time_s / _DAY_S % 1 * DAY_SLOTS), int(time_s / _WEEK_S % 1 * WEEK_SLOTS)
-
-
 def network_config(series: int) -> NetworkConfig:
     """Return the architecture for readings of that many values."""
     return NetworkConfig(
         cell="gru",
-        input_size=_FEATURES * series + _CLOCK,
+        input_size=INPUTS * series + CLOCK_INPUTS,
         hidden_size=_HIDDEN_SIZE,
         output_size=series * 2 * 3 * _GAUSSIANS,
         one_hot=False,

@@ -31,10 +31,11 @@ CHANNELS = ("range", "near", "far")
 RANGE, NEAR, FAR = range(3)
 DAY_SLOTS, WEEK_SLOTS = 48, 168  # half hours, hours
 FAR_AHEAD = 48  # readings that the far forecast looks ahead
+INPUTS, CLOCK_INPUTS = 7, 5  # numbers that the network reads a series, and of the time
 CLIP = 6.0  # standard deviations; what lies further out is as far out as that to the network
 HUGE = 1e150  # larger numbers are taken as this, whose square is still a number
 
-_SMOOTHING = 0.05  # share of the newest reading in a channel's running average: 20 readings
+_SMOOTHING = 0.03  # share of the newest reading in a channel's running average: 30 readings
 _FORGETTING = 1 / 4300  # of mean and variance: half is forgotten in 3,000 readings
 _DAILY, _WEEKLY = 0.1, 0.15  # share of the newest reading in a slot's usual value: weeks, not months
 _NOVEL = 0.003  # of the range; a value that far outside is a new extreme
@@ -43,7 +44,11 @@ _RARE = 0.05  # share of the values that the tail is fitted to
 _TAIL_LIMIT = 32768  # values; then every other one is forgotten, so that memory stays flat and old times fade
 _TAIL_ROOM = 2 * (int(_RARE * _TAIL_LIMIT) + 1)
 _FEW = 100  # values before which there is no tail
-_LEAST = 1e-12  # probability
+_NARROWEST = 0.02  # standard deviations; see `finest`
+_NATS = 0.02  # what surprises are rounded to
+_SURE = 20  # values after which one that lies far out changes mean and variance no more than one at CLIP would
+_DAY_S, _WEEK_S = 86400.0, 604800.0
+_BEYOND = 1000  # times all values so far; a tail is not believed to know of anything rarer than once in that many
 _HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
 
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
@@ -61,21 +66,32 @@ class Statistics(NamedTuple):
     slow: Array  # (D,)
     low: Array  # (D,) the range of the values
     high: Array  # (D,)
+    grain: Array  # (D,) the smallest change between two values, their grain; inf before there was one
+    value: Array  # (D,) the last value
     day: Array  # (D, DAY_SLOTS) the usual value in standard deviations; nan where not known
     week: Array  # (D, WEEK_SLOTS)
     smooth: Array  # (D, C) running averages
     tops: Array  # (D, C, room) the highest values of a channel, ascending
     held: Array  # (D, C) how many of them there are
     total: Array  # (D, C) how many values they are the highest of
+    clock: Array  # (2,) the last time (seconds since the epoch) and the usual interval; nan where not known
 
     @classmethod
     def create(cls, series: int) -> Statistics:
         """Return those of a stream that has not begun."""
         D, C = series, len(CHANNELS)
-        one = [np.zeros(D) for _ in range(9)]
+        one = [np.zeros(D) for _ in range(9)] + [np.full(D, np.inf), np.zeros(D)]
         unknown = [np.full((D, slots), np.nan) for slots in (DAY_SLOTS, WEEK_SLOTS)]
         counts = [np.zeros((D, C), np.int64) for _ in range(2)]
-        return cls(*one, *unknown, np.zeros((D, C)), np.zeros((D, C, _TAIL_ROOM)), *counts)
+        return cls(*one, *unknown, np.zeros((D, C)), np.zeros((D, C, _TAIL_ROOM)), *counts, np.full(2, np.nan))
+
+
+@_kernel
+def slots(time_s):
+    """Return the slots of the day and of the week that a time lies in (UTC), or -1 and -1 for nan."""
+    if np.isnan(time_s):
+        return -1, -1
+    return int(time_s / _DAY_S % 1 * DAY_SLOTS) % DAY_SLOTS, int(time_s / _WEEK_S % 1 * WEEK_SLOTS) % WEEK_SLOTS
 
 
 @_kernel
@@ -124,7 +140,7 @@ def rarity(value, values, held, total, is_ranked):
         log = np.inf
     else:
         log = math.log(1 + shape * scaled) / shape
-    return min(-math.log10(k / (total + 1.0)) + log / math.log(10), -math.log10(_LEAST))
+    return min(-math.log10(k / (total + 1.0)) + log / math.log(10), math.log10(total * _BEYOND))
 
 
 @_kernel
@@ -159,36 +175,41 @@ def _insert(value, d, c, s):
 
 
 @_kernel
-def mixture_nll(target, outputs):
-    """Return -ln p(target) under the mixture whose K times (a, m, s) are ``outputs`` (`rnn.losses.mixture_nll`)."""
+def mixture_nll(target, outputs, narrowest):
+    """Return -ln p(target) under the mixture whose K times (a, m, s) are ``outputs`` (`rnn.losses.mixture_nll`).
+
+    No s counts as less than ``narrowest``.
+    """
     highest_a, highest, total, joint = outputs[0], -np.inf, 0.0, 0.0
     K = outputs.size // 3
     for k in range(K):
+        s = max(outputs[3 * k + 2], narrowest)
         highest_a = max(highest_a, outputs[3 * k])
-        z = (target - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
-        highest = max(highest, outputs[3 * k] - outputs[3 * k + 2] - 0.5 * z * z)
+        z = (target - outputs[3 * k + 1]) * math.exp(-s)
+        highest = max(highest, outputs[3 * k] - s - 0.5 * z * z)
     for k in range(K):
-        z = (target - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
+        s = max(outputs[3 * k + 2], narrowest)
+        z = (target - outputs[3 * k + 1]) * math.exp(-s)
         total += math.exp(outputs[3 * k] - highest_a)
-        joint += math.exp(outputs[3 * k] - outputs[3 * k + 2] - 0.5 * z * z - highest)
+        joint += math.exp(outputs[3 * k] - s - 0.5 * z * z - highest)
     return math.log(total) + highest_a - math.log(joint) - highest + _HALF_LN_2PI
 
 
 @_kernel
-def mixture_quantile(probability, outputs):
-    """Return the value below which the mixture ``outputs`` (K times a, m, s) has ``probability``, by bisection."""
+def mixture_quantile(probability, outputs, narrowest):
+    """Return the value below which the mixture of `mixture_nll` has ``probability``, by bisection."""
     K, highest_a, total = outputs.size // 3, outputs[0], 0.0
     below, above = np.inf, -np.inf
     for k in range(K):
         highest_a = max(highest_a, outputs[3 * k])
-        deviation = math.exp(outputs[3 * k + 2])
+        deviation = math.exp(max(outputs[3 * k + 2], narrowest))
         below, above = min(below, outputs[3 * k + 1] - 9 * deviation), max(above, outputs[3 * k + 1] + 9 * deviation)
     for k in range(K):
         total += math.exp(outputs[3 * k] - highest_a)
     for _ in range(60):
         middle, share = 0.5 * (below + above), 0.0
         for k in range(K):
-            z = (middle - outputs[3 * k + 1]) * math.exp(-outputs[3 * k + 2])
+            z = (middle - outputs[3 * k + 1]) * math.exp(-max(outputs[3 * k + 2], narrowest))
             share += math.exp(outputs[3 * k] - highest_a) / total * 0.5 * math.erfc(-z / math.sqrt(2.0))
         if share < probability:
             below = middle
@@ -198,13 +219,31 @@ def mixture_quantile(probability, outputs):
 
 
 @_kernel
+def finest(d, s):
+    """Return the log of the least deviation, in standard deviations, that a forecast of series d may claim.
+
+    Values that come in steps, as counts do, cannot be told more exactly than to half a step.
+    """
+    scale = math.sqrt(s.variance[d]) + 1e-9 * abs(s.mean[d]) + 1e-12
+    step = 0.5 * s.grain[d] / scale if s.grain[d] < np.inf else 0.0
+    return math.log(min(max(step, _NARROWEST), 1.0))
+
+
+@_kernel
+def _surprise(d, c, surprise, smooth, channels):
+    """Take a surprise into the running average of a channel; differences that mean nothing are rounded away."""
+    smooth[d, c] += _SMOOTHING * (min(max(surprise, -5.0), 30.0) - smooth[d, c])
+    channels[d, c] = round(smooth[d, c] / _NATS) * _NATS
+
+
+@_kernel
 def judge(values, near, far, base, s, z, smooth, channels, rare):
     """Judge one reading against all before it; nothing of ``s`` is changed.
 
-    values (D,). near, far (D, 3 K): the forecasts of this reading made one step
-    before, of its change since then, and made many steps before, of its change since ``base`` (D,); a first element of
-    nan: there is none. Filled: z (D,) the values in standard deviations, smooth (D, C) the running averages with this
-    reading, channels (D, C), and rare (D, C), -log10 of their tail probabilities.
+    values (D,). near (D, 3 K): the forecast of this reading made one step before, of its change since then; far
+    (F, D, 3 K): those made many steps before, of its change since ``base`` (F, D). A first element of nan: there is
+    none. Filled: z (D,) the values in standard deviations, smooth (D, C) the running averages with this reading,
+    channels (D, C), and rare (D, C), -log10 of their tail probabilities.
     """
     for d in range(values.size):
         x = min(max(values[d], -HUGE), HUGE)
@@ -220,11 +259,14 @@ def judge(values, near, far, base, s, z, smooth, channels, rare):
         if s.seen[d] >= _LEARNING:
             novelty = outside / (extent + 1e-9 * abs(x) + 1e-300)
             channels[d, RANGE] = min(novelty, 1e9) if novelty > _NOVEL else 0.0
-        for c, forecast, change in ((NEAR, near, z[d] - s.last[d]), (FAR, far, z[d] - base[d])):
-            if not np.isnan(forecast[d, 0]):
-                surprise = min(max(mixture_nll(change, forecast[d]), -5.0), 30.0)
-                smooth[d, c] += _SMOOTHING * (surprise - smooth[d, c])
-                channels[d, c] = smooth[d, c]
+        narrowest = finest(d, s)
+        if not np.isnan(near[d, 0]):
+            _surprise(d, NEAR, mixture_nll(z[d] - s.last[d], near[d], narrowest), smooth, channels)
+        if not np.isnan(far[0, d, 0]):
+            surprise = np.inf  # of several forecasts the best: a spike's own forecast would be as odd as the spike
+            for i in range(far.shape[0]):
+                surprise = min(surprise, mixture_nll(z[d] - base[i, d], far[i, d], narrowest))
+            _surprise(d, FAR, surprise, smooth, channels)
         for c in range(channels.shape[1]):
             if not np.isnan(channels[d, c]) and (c != RANGE or channels[d, c] > 0):
                 rare[d, c] = rarity(channels[d, c], s.tops[d, c], s.held[d, c], s.total[d, c], c == RANGE)
@@ -242,8 +284,9 @@ def rarest(rare, weights):
 
 
 @_kernel
-def absorb(values, day, week, z, smooth, channels, s):
-    """Make the judged reading a part of what is known; the arguments are those of `judge`, as it left them."""
+def absorb(values, time_s, z, smooth, channels, s):
+    """Make the judged reading a part of what is known; time_s may be nan, the others are as `judge` left them."""
+    day, week = slots(time_s)
     for d in range(values.size):
         if np.isnan(values[d]):
             continue
@@ -254,9 +297,15 @@ def absorb(values, day, week, z, smooth, channels, s):
         s.smooth[d] = smooth[d]
         s.low[d] = x if s.seen[d] == 0 else min(s.low[d], x)
         s.high[d] = x if s.seen[d] == 0 else max(s.high[d], x)
+        if s.seen[d] > 0 and x != s.value[d]:
+            s.grain[d] = min(s.grain[d], abs(x - s.value[d]))
+        s.value[d] = x
         s.seen[d] += 1
         share = max(1 / s.seen[d], _FORGETTING)
         delta = x - s.mean[d]
+        if s.seen[d] > _SURE and s.variance[d] > 0:
+            most = CLIP * math.sqrt(s.variance[d])
+            delta = min(max(delta, -most), most)
         s.mean[d] += share * delta
         s.variance[d] = (1 - share) * (s.variance[d] + share * delta * delta)
         s.before[d], s.last[d] = s.last[d], z[d]
@@ -270,16 +319,34 @@ def absorb(values, day, week, z, smooth, channels, s):
 
 
 @_kernel
-def describe(day, week, s, inputs):
-    """Fill inputs (>= 7 D,) with what the network reads of each series; day, week: the coming reading's slots, or -1."""
-    for d in range(s.last.size):
+def describe(time_s, s, inputs):
+    """Fill inputs (7 D + 5,) with what the network reads after a reading at time_s (nan: unknown), and set the clock.
+
+    What is usual is that of the coming reading's time, one usual interval later.
+    """
+    D = s.last.size
+    inputs[7 * D :] = 0.0
+    coming, step = time_s, time_s - s.clock[0]
+    if step > 0:  # neither the first nor out of order
+        usual = s.clock[1]
+        s.clock[1] = step if np.isnan(usual) else usual + 0.1 * (min(step, 2 * usual) - usual)
+        inputs[7 * D + 4] = min(max(math.log(step / s.clock[1]), -3.0), 3.0)
+    s.clock[0] = time_s
+    if not np.isnan(time_s):
+        day, week = 2 * math.pi * (time_s / _DAY_S % 1), 2 * math.pi * (time_s / _WEEK_S % 1)
+        inputs[7 * D], inputs[7 * D + 1] = math.sin(day), math.cos(day)
+        inputs[7 * D + 2], inputs[7 * D + 3] = math.sin(week), math.cos(week)
+        if not np.isnan(s.clock[1]):
+            coming += s.clock[1]
+    day_slot, week_slot = slots(coming)
+    for d in range(D):
         z, i = s.last[d], 7 * d
+        has_day = day_slot >= 0 and not np.isnan(s.day[d, day_slot])
+        has_week = day_slot >= 0 and not np.isnan(s.week[d, week_slot])
         inputs[i] = z
         inputs[i + 1] = z - s.before[d]
         inputs[i + 2] = s.fast[d] - z
         inputs[i + 3] = s.slow[d] - z
-        has_day = day >= 0 and not np.isnan(s.day[d, day])
-        has_week = day >= 0 and not np.isnan(s.week[d, week])
-        inputs[i + 4] = s.day[d, day] - z if has_day else 0.0
-        inputs[i + 5] = s.week[d, week] - z if has_week else 0.0
+        inputs[i + 4] = s.day[d, day_slot] - z if has_day else 0.0
+        inputs[i + 5] = s.week[d, week_slot] - z if has_week else 0.0
         inputs[i + 6] = 1.0 if has_week else 0.0
