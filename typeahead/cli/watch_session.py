@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NO_ALARM = 3  # the exit status of --until-alarm without one
 _TICK_S = 0.1  # between two drawings, and for which a key may have to wait
 _PATIENCE_S = 2.0  # for which Ctrl-C leaves the session to end by itself
-_SLOW_START_S = 3.0  # after which it is said what is being waited for
+_SLOW_START_S = 5.0  # after which it is said what is being waited for
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Session:
             timer.cancel()
 
     def _say_compiling(self) -> None:
-        text = "compiling the network's kernels, once; nothing that comes meanwhile is lost"
+        text = "loading; the first time the network's kernels are compiled, which may take a minute"
         if self._display is not None:
             self._display.tell(text)
         elif not self._options.quiet:
