@@ -21,6 +21,7 @@ from typeahead.cli.inspect_chart import Curve, chart
 from typeahead.rnn import checkpoint
 from typeahead.rnn.memory import Plan, measure
 from typeahead.rnn.network import Network, NetworkConfig
+from typeahead.sensor.anomaly import Watcher
 
 QUICK = ["--memory", "--max-lag", "20"]
 
@@ -140,6 +141,29 @@ def test_a_voice_model_is_measured_on_recordings_or_on_noise(folder, run):
     assert json.loads(out)["data"].startswith("noise")
 
 
+def test_a_model_of_readings_is_measured_on_readings(folder, run):
+    watcher = Watcher(("load", "heat"))
+    rows = [(math.sin(i / 8), i % 7) for i in range(400)]
+    for row in rows:
+        watcher.observe(row)
+    watcher.save(folder / "room.safetensors")
+    described = dict(line.split("  ", maxsplit=1) for line in run("inspect", "room.safetensors")[1].splitlines())
+    assert described["series"].strip() == "load, heat"
+    assert described["learnt from"].strip() == "400 readings"
+    (folder / "room.csv").write_text("heat,other,load\n" + "".join(f"{heat},1,{load}\n" for load, heat in rows))
+    (folder / "wrong.csv").write_text("a,b,c\n" + "1,2,3\n4,5,6\n" * 50)
+    status, out, err = run("inspect", "room.safetensors", *QUICK, "--data", "room.csv", "--json")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert found["data"].startswith("room.csv, 400 readings; running averages")
+    assert found["unit"] == "reading"
+    assert 0 < found["layers"][0]["gradient_norm"][20] < found["layers"][0]["gradient_norm"][0]
+    assert "readings with a daily rhythm" in run("inspect", "room.safetensors", *QUICK)[1]
+    status, out, err = run("inspect", "room.safetensors", "--memory", "--data", "wrong.csv")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "the data has a, b, c, and the model knows load, heat" in err
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -147,7 +171,7 @@ def test_a_voice_model_is_measured_on_recordings_or_on_noise(folder, run):
         (["gru.safetensors", "--data", "short.txt"], "19 steps of data are too few to look back from"),
         (["missing.safetensors"], "missing.safetensors: no such file"),
         (["small.safetensors", "--data", "one.txt"], "a model of 5 symbols, not of bytes"),
-        (["numbers.safetensors"], "reads neither text nor sound"),
+        (["numbers.safetensors"], "reads neither text, sound nor readings"),
         (["tones.safetensors", "--data", "one.txt"], "one.txt"),
     ],
 )

@@ -38,7 +38,8 @@ def inspect(ctx: click.Context, /, models: tuple[str, ...], as_json: bool, memor
     loss with respect to the state k steps before, layer by layer; the loss when the context is cut to k steps; whether
     a small disturbance of the state grows or is forgotten; how many gates are as good as shut or open. Text models read
     files, folders or - for standard input, or text that they make up themselves; voice models recordings, folders or
-    tars of them, or noise. Several models are shown side by side (--json: a list).
+    tars of them, or noise; models of readings what typeahead watch does. Several are shown side by side (--json: a
+    list).
 
     \b
     typeahead inspect models/shell.safetensors
@@ -71,6 +72,8 @@ def _describe(model: str, as_json: bool) -> None:
         from typeahead.cli.voice_evaluation import voice_rows
 
         rows += voice_rows(metadata)
+    elif metadata.get("kind") == "sensor":
+        rows += [("series", ", ".join(metadata["names"])), ("learnt from", f"{metadata['count']:,} readings")]
     else:
         rows += _data(metadata.get("data", {}))
     rows += _training(metadata) + _figures(metadata.get("figures", {}), is_voice)

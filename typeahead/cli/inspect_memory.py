@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typeahead.rnn.network import Array, Network
 
 _PICTURES = (".png", ".svg", ".pdf")
-_MOST_STEPS = 40_000  # of sound that is read: a little more than is looked at
+_MOST_STEPS = 40_000  # of sound or readings: a little more than is looked at
+_MADE_UP_READINGS = 10_000
 _NEWLINE = ord("\n")  # made-up text begins after a line's end
 
 
@@ -122,9 +123,11 @@ def _lesson(model: str, network: Network, metadata: dict[str, Any], asked: Asked
     """Return what is of the model's own kind, from ``--data`` or made up."""
     if metadata.get("kind") == "voice":
         return _sound(model, asked)
+    if metadata.get("kind") == "sensor":
+        return _readings(model, asked)
     config = network.config
     if not config.one_hot or config.output != "softmax" or config.input_size != config.output_size:
-        raise ConfigError(f"{model}: reads neither text nor sound; its memory cannot be measured from here")
+        raise ConfigError(f"{model}: reads neither text, sound nor readings; its memory cannot be measured from here")
     return _text(model, network, asked)
 
 
@@ -163,6 +166,23 @@ def _sound(model: str, asked: Asked) -> _Lesson:
     # Recordings do not say what is right at each step, so the loss is that of what the network itself says there.
     told += f", {len(inputs) * classifier.step_s / 60:.1f} minutes; the loss is that of the model's own answer"
     return _Lesson(plan, lanes, likeliest(classifier.network, lanes), told, "step", classifier.step_s)
+
+
+def _readings(model: str, asked: Asked) -> _Lesson:
+    from typeahead.rnn.memory import Plan
+    from typeahead.sensor.anomaly import Watcher
+    from typeahead.sensor.rehearsal import made_up, recorded, rehearse
+
+    watcher = Watcher.load(model)
+    if asked.data:
+        inputs, targets = rehearse(watcher, recorded(watcher, asked.data, _MOST_STEPS))
+        told = f"{_names(asked.data)}, {len(inputs):,} readings"
+    else:
+        inputs, targets = rehearse(watcher, made_up(watcher, _MADE_UP_READINGS))
+        told = f"{len(inputs):,} readings with a daily rhythm, made up (--data FILE: yours)"
+    plan = Plan.of(len(inputs), asked.max_lag)
+    told += "; running averages of theirs are read, too, and are not counted as memory"
+    return _Lesson(plan, plan.lanes_of(inputs), plan.lanes_of(targets), told, "reading")
 
 
 def _names(places: Sequence[str]) -> str:

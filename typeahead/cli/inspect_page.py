@@ -199,9 +199,10 @@ def comparison(several: Sequence[Subject], look: Look) -> list[str]:
         lags = [_lag(memory.half_lives[layer], most), _lag(memory.reaches[layer], most)]
         rows.append([mark, *lags, context, f"{one.loss(memory.full_loss):.3f}", f"{memory.growth:.4f}"])
     lines += _table(rows)
+    losses = " or ".join(sorted({one.loss_unit for one in several}))
     told = (
         "1/2, 1 %: the lag at which the gradient is below that. context: what brings the loss (in "
-        f"{several[0].loss_unit}) within 1 %. growth: of a small disturbance, nats a {unit}; below 0 it is forgotten."
+        f"{losses}) within 1 %. growth: of a small disturbance, nats a {unit}; below 0 it is forgotten."
     )
     return [*lines, *_wrapped(told, look)]
 
