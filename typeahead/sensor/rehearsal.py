@@ -47,7 +47,7 @@ class _Recorder(Forecaster):
 
 
 def rehearse(watcher: Watcher, readings: Iterator[Given]) -> tuple[Array, Array]:
-    """Return the inputs (N, size) and targets (N, 2 D), near ones then far ones, of N readings as the network's loss takes them.
+    """Return inputs (N, size) and targets (N, 2 D), near ones then far ones, of N readings as the network takes them.
 
     Parameters
     ----------
