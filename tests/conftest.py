@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 _KEPT = frozenset({"TYPEAHEAD_TEST_ALL"})
 _SHELL_VARIABLES = (
     *("SHELL", "HISTFILE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "INPUTRC"),
-    *("TMUX", "EDITOR", "VISUAL"),
+    *("TMUX", "EDITOR", "VISUAL", "COLUMNS", "LINES"),
 )
 
 

@@ -124,6 +124,10 @@ class Terminal:
         """Wait until the row that the cursor is in is ``wanted``."""
         wait_until(lambda: self.row() == wanted, lambda: f"no row {wanted!r} in {self.screen()}")
 
+    def wait_for_cursor(self, column: int, row: int) -> None:
+        """Wait until the cursor is there: a text may be on the screen before the cursor has gone back to its place."""
+        wait_until(lambda: self.cursor() == (column, row), lambda: f"cursor: {self.cursor()} in {self.screen()}")
+
     def wait_for(self, text: str) -> None:
         """Wait until ``text`` is on the screen."""
         wait_until(lambda: text in "\n".join(self.screen()), lambda: f"no {text!r} in {self.screen()}")

@@ -128,7 +128,7 @@ def test_what_is_not_ascii_and_backslashes_are_filled_in_as_they_are(table: Tabl
     shell = bash()
     shell.type("echo ü" + SUGGEST)
     shell.wait_for_row("$ echo über alles")
-    assert shell.cursor() == (len("$ echo über alles"), 0)
+    shell.wait_for_cursor(len("$ echo über alles"), 0)
     shell.type("\x15echo \\" + SUGGEST)
     shell.wait_for_row("$ echo \\\\ back")
 

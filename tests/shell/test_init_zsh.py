@@ -111,11 +111,11 @@ def test_the_suggestion_stands_in_grey_behind_the_cursor(daemon: Daemon, zsh: Op
     terminal = zsh()
     terminal.type("git")
     terminal.wait_for_row("% git status --short")
-    assert terminal.cursor() == (5, 0)
+    terminal.wait_for_cursor(5, 0)
     assert "git\x1b[90m status --short" in terminal.screen(colours=True)[0]
     terminal.press("C-c")
     terminal.wait_for_row("% make test")  # the next command is predicted, too
-    assert terminal.cursor() == (2, 1)
+    terminal.wait_for_cursor(2, 1)
 
 
 def test_without_colours_the_suggestion_is_underlined(daemon: Daemon, zsh: Open) -> None:
@@ -484,7 +484,7 @@ def test_strict_options_and_global_aliases_do_no_harm(daemon: Daemon, zsh: Open)
     terminal = zsh(rc + 'eval "$(cat ~/init.zsh)"\n')
     terminal.type("git")
     terminal.wait_for_row("% git status --short")
-    assert terminal.cursor() == (5, 0)
+    terminal.wait_for_cursor(5, 0)
     terminal.press("C-Right")
     wait_until(lambda: terminal.cursor() == (12, 0), terminal.screen)
     terminal.press("C-u")
@@ -578,7 +578,7 @@ def test_a_narrow_window_wraps_and_takes_the_whole_line(daemon: Daemon, zsh: Ope
     terminal = zsh(columns=20)
     terminal.type("echo")
     terminal.wait_for("% echo one two/three\n/four five")
-    assert terminal.cursor() == (6, 0)
+    terminal.wait_for_cursor(6, 0)
     terminal.press("End", "Enter")
     terminal.wait_for("\none two/three/four f")
 

@@ -278,7 +278,7 @@ def test_a_prompt_of_two_lines_is_drawn_as_bash_draws_it(own: Open, folder: Path
     terminal.run("echo $i; done")
     typed = [f"{folder} took 0", "❯ for i in a b; do", "∙ echo $i; done"]
     wait_for_rows(terminal, [*typed, "a", "b", f"{folder} took 1", "❯"])
-    assert terminal.cursor()[0] == 2
+    wait_until(lambda: terminal.cursor()[0] == 2, lambda: repr(terminal.cursor()))
     assert terminal.title() == f"at {folder}"
     terminal.run("cd /")
     wait_until(lambda: terminal.title() == "at /", terminal.title)
