@@ -119,7 +119,7 @@ def test_a_death_costs_nothing(open_client: Callable[..., Client]) -> None:
         reply = answer(client, "git")
     # The new daemon knows the session's lines, those of before and that of between.
     assert reply.suggestions[0].text == "git<ls=0|make=2>0@None"
-    assert stored() == ["ls", "make"]
+    settle(client, lambda: stored() == ["ls", "make"], "both lines are stored")
 
 
 def test_a_question_that_a_daemon_took_to_its_grave_is_put_to_the_next(
