@@ -33,6 +33,20 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("typeahead")
 
+_MOST_WORKERS = 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run folders side by side, since most tests wait; in this process a few files, and what measures or is watched."""
+    option = config.option
+    measures = "benchmark" in option.markexpr.replace("not benchmark", "")
+    is_watched = option.collectonly or option.capture == "no"
+    is_small = option.keyword or not any(Path(arg).is_dir() for arg in config.args)
+    if measures or is_watched or is_small:
+        return 0
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep compiled kernels in one folder: each test has a home, in which a daemon would compile them all anew.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,6 +73,32 @@ def test_what_the_user_owns_lies_in_the_tests_folder(isolated_home: Path, tmp_pa
 
 def test_the_generator_gives_the_same_numbers_in_every_run(rng: np.random.Generator) -> None:
     assert rng.integers(0, 1000, 3).tolist() == [634, 133, 669]
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "is_many"),
+    [
+        (["tests"], {}, True),
+        (["tests/rnn", "tests/test_docs.py"], {"markexpr": "not slow and not benchmark"}, True),
+        (["tests/test_docs.py"], {}, False),
+        (["tests/test_docs.py::test_one"], {}, False),
+        (["tests"], {"markexpr": "benchmark"}, False),
+        (["tests"], {"capture": "no"}, False),
+        (["tests"], {"keyword": "zsh"}, False),
+    ],
+)
+def test_folders_run_side_by_side_and_what_is_small_or_measures_in_one_process(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    options: dict[str, str],
+    is_many: bool,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    defaults = {"markexpr": "not benchmark", "capture": "fd", "keyword": "", "collectonly": False}
+    asked = SimpleNamespace(args=args, option=SimpleNamespace(**{**defaults, **options}))
+    number = request.config.hook.pytest_xdist_auto_num_workers(config=asked)
+    assert 1 <= number <= 4 if is_many else number == 0
 
 
 def test_the_users_own_settings_do_not_reach_a_test(report: Callable[[str], str]) -> None:
