@@ -19,7 +19,9 @@ _PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M"}
 
 
 def number(value: float, scale: float = 0.0) -> str:
-    """Return a value as a person reads it, with two or three digits of what is ``scale`` in it; 0: with six."""
+    """Return a value as a person reads it: with two or three digits of what ``scale`` is, or six; whole if it is."""
+    if not scale and abs(value) < 1e15 and value == math.floor(value):
+        return f"{value:.0f}"
     if not (math.isfinite(value) and abs(value) < 1e15 and 0 < scale < math.inf):
         return "nothing" if math.isnan(value) else f"{value:.6g}"
     decimals = 1 - math.floor(math.log10(scale))
