@@ -254,7 +254,7 @@ class _Watch:
         self._say(
             f"{self._done}/{total} {name}: {outcome.result} after {outcome.steps:,} steps, {outcome.seconds:.0f} s, "
             f"loss {outcome.loss:.3g}, {100 * outcome.clipped:.0f} % clipped"
-            + (f", went back {outcome.returns} times" if outcome.returns else "")
+            + (f", explosions gone back from: {outcome.returns}" if outcome.returns else "")
         )
 
     def _say(self, line: str) -> None:
