@@ -10,15 +10,11 @@ from collections import deque
 
 import numpy as np
 
-from typeahead.sensor import forecaster
-from typeahead.sensor.forecaster import Forecaster
+from typeahead.sensor.forecaster import _FAR_AGO, Forecaster
 from typeahead.sensor.statistics import FAR_AHEAD, Statistics
 
 DAY_S, WEEK_S = 86400.0, 604800.0
 LEAST_DEVIATION = 1e-3  # standard deviations of the series; the surprise is cut off before that matters
-
-
-FAR_AGO = getattr(forecaster, "_FAR_AGO", None)  # readings ago that the far forecasts which are asked were made
 
 
 def gaussian(change, deviation):
@@ -40,19 +36,17 @@ class StandIn(Forecaster):
         self.series, self.known = 1, Statistics.create(1)
         self.count = 0
         self._near = None
-        self._far = deque(maxlen=FAR_AHEAD if FAR_AGO is None else int(max(FAR_AGO)))  # (forecast, the value by then)
+        self._far = deque(maxlen=int(max(_FAR_AGO)))  # (forecast, the value that it was made at)
 
     @property
     def forecasts(self):
         last = self.known.last
         near = NONE if self._near is None else gaussian(self._near[0] - last[0], self._near[1])
-        if FAR_AGO is None:
-            return near, *self._made(FAR_AHEAD)
-        far, base = zip(*(self._made(ago) for ago in FAR_AGO), strict=True)
+        far, base = zip(*(self._made(ago) for ago in _FAR_AGO), strict=True)
         return near, np.array(far), np.array(base)
 
     def _made(self, ago):
-        """Return the far forecast of some readings ago (1, 3), and the value that it is the change from (1,)."""
+        """Return the far forecast of some readings ago (1, 3), and the value that it is a change from (1,)."""
         if len(self._far) < ago or self._far[-ago][0] is None:
             return NONE, np.zeros(1)
         (mean, deviation), base = self._far[-ago]
