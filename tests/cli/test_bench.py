@@ -143,7 +143,7 @@ def test_the_table_tells_solved_failed_left_out_and_unfinished_apart():
     head = next(index for index, line in enumerate(lines) if "T=10" in line)
     rows = {line.split()[0]: line.split()[1:] for line in lines[head : head + 3]}
     assert rows["elman"] == ["0/3", "-", "-", "-"]
-    assert rows["gru"] == ["3/3", "300", "1/2!", "300", "unfinished", "10"]
+    assert rows["gru"] == ["3/3", "300", "1/2!+", "300", "unfinished", "10"]
     assert any("Hochreiter and Schmidhuber 1997, table 7" in line for line in lines)
 
 

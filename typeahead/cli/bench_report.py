@@ -94,7 +94,7 @@ def _table(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> Ite
         row = [[trial for trial in trials if (trial.kind, trial.length) == (kind, length)] for length in lengths]
         cells = "".join(f"{_cell(cell, outcomes, left_out):>12}" for cell in row)
         yield f"  {kind:16}{cells}{reach(trials, kind, outcomes) or '-':>14}"
-    yield "  solved/run seeds (!: exploded), the median of their steps; -: left out, as no seed solved a shorter T"
+    yield "  solved/run seeds, their median steps; !: exploded; +: others are unfinished; -: a shorter T was too long"
 
 
 def _cell(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> str:
@@ -105,8 +105,8 @@ def _cell(trials: list[Trial], outcomes: Outcomes, left_out: set[Trial]) -> str:
     if not ended:
         return "unfinished"
     solved = [outcome["steps"] for outcome in ended if outcome["result"] == "solved"]
-    exploded = "!" * sum(outcome["result"] == "exploded" for outcome in ended)
-    return f"{len(solved)}/{len(ended)}{exploded}" + (f" {median(solved):,.0f}" if solved else "")
+    marks = "!" * sum(outcome["result"] == "exploded" for outcome in ended) + "+" * (len(ended) < len(trials))
+    return f"{len(solved)}/{len(ended)}{marks}" + (f" {median(solved):,.0f}" if solved else "")
 
 
 def reach(trials: list[Trial], kind: str, outcomes: Outcomes) -> int | None:
