@@ -117,8 +117,9 @@ class Terminal:
         return int(self.shown("#{pane_pid}"))
 
     def row(self) -> str:
-        """Return the row that the cursor is in."""
-        return self.screen()[self.cursor()[1]]
+        """Return the row that the cursor is in, both of one moment."""
+        number, *rows = self._tmux("display-message", "-p", "#{cursor_y}", ";", "capture-pane", "-p").splitlines()
+        return rows[int(number)].rstrip()
 
     def wait_for_row(self, wanted: str) -> None:
         """Wait until the row that the cursor is in is ``wanted``."""
