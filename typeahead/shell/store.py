@@ -37,6 +37,7 @@ class Store:
         self._history: History | None = None
         self._identity: tuple[int, int] | None = None
         self._next_open = 0.0
+        self._is_busy = False  # another process wrote when it was opened last
         self._waiting: deque[tuple[str, Message, Callable[[str | None], None]]] = deque()
 
     @property
@@ -79,6 +80,8 @@ class Store:
             session, line, done = self._waiting[0]
             problem = None
             history = self._open()
+            if history is None and self._is_busy:
+                return
             try:
                 if history is None:
                     problem = self.problem or "no history"
@@ -115,11 +118,15 @@ class Store:
             self._next_open = 0.0
         if self._history is None and time.monotonic() >= self._next_open:
             self._next_open = time.monotonic() + _REOPEN_S
+            self._is_busy = False
             try:
                 # Short, because the loop waits meanwhile; a record that finds the file busy is tried again.
                 self._history = History(self.path, timeout_s=0.02)
                 self._identity = _identity(self.path)
                 self.problem = None
+            except HistoryBusyError:  # as after the death of a daemon that wrote: what comes meanwhile is not refused
+                self._is_busy = True
+                self._next_open = time.monotonic() + BUSY_RETRY_S / 2
             except HistoryError as error:
                 self._fail(error)
         return self._history
