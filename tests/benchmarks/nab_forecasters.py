@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 
-from typeahead.sensor.forecaster import _FAR_AGO, Forecaster
+from typeahead.sensor.forecaster import FAR_AGO, Forecaster
 from typeahead.sensor.statistics import FAR_AHEAD, Statistics
 
 DAY_S, WEEK_S = 86400.0, 604800.0
@@ -36,13 +36,13 @@ class StandIn(Forecaster):
         self.series, self.known = 1, Statistics.create(1)
         self.count = 0
         self._near = None
-        self._far = deque(maxlen=int(max(_FAR_AGO)))  # (forecast, the value that it was made at)
+        self._far = deque(maxlen=int(max(FAR_AGO)))  # (forecast, the value that it was made at)
 
     @property
     def forecasts(self):
         last = self.known.last
         near = NONE if self._near is None else gaussian(self._near[0] - last[0], self._near[1])
-        far, base = zip(*(self._made(ago) for ago in _FAR_AGO), strict=True)
+        far, base = zip(*(self._made(ago) for ago in FAR_AGO), strict=True)
         return near, np.array(far), np.array(base)
 
     def _made(self, ago):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from typeahead import __version__
 from typeahead.errors import ModelFileError, SensorError
 from typeahead.rnn import checkpoint
 from typeahead.sensor import statistics
@@ -232,7 +233,12 @@ class Watcher:
         ModelFileError
             The file cannot be written.
         """
-        metadata: dict[str, Any] = {"kind": KIND, "names": list(self.names), "count": self.count}
+        metadata: dict[str, Any] = {
+            "kind": KIND,
+            "program": f"typeahead {__version__}",
+            "names": list(self.names),
+            "count": self.count,
+        }
         tables = {name: np.ascontiguousarray(a) for name, a in self._forecaster.known._asdict().items()}
         checkpoint.save_model(path, self._forecaster.network, metadata, tables)
 
@@ -251,10 +257,11 @@ class Watcher:
         names = metadata.get("names")
         if not isinstance(names, list) or not names or network.config != network_config(len(names)):
             raise ModelFileError(f"{path}: a model of readings of another version; watch anew and --save it")
-        blank = Statistics.create(len(names))
-        if {name: a.shape for name, a in tables.items()} != {n: a.shape for n, a in blank._asdict().items()}:
+        blank, count = Statistics.create(len(names)), metadata.get("count")
+        shapes = {name: a.shape for name, a in tables.items()}
+        if not isinstance(count, int) or shapes != {name: a.shape for name, a in blank._asdict().items()}:
             raise ModelFileError(f"{path}: a model of readings of another version; watch anew and --save it")
         watcher = cls(names, config)
         known = Statistics(**{name: tables[name].astype(a.dtype) for name, a in blank._asdict().items()})
-        watcher._begin(Forecaster(len(names), network, known, watcher.config.seed), int(metadata["count"]))
+        watcher._begin(Forecaster(len(names), network, known, watcher.config.seed), count)
         return watcher

@@ -31,7 +31,8 @@ _LANES = 4  # chunks a step: the newest and three of the past
 _REMEMBERED = 256  # chunks of the past, a random sample of them
 _LEARNING_RATE = 5e-3
 _GRAD_CLIP = 1.0
-_FAR_AGO = np.array([FAR_AHEAD, FAR_AHEAD + 6])  # readings ago that the far forecasts which are asked were made
+_EAGER = 3  # further steps a chunk while the past is short: the first days teach the most
+FAR_AGO = np.array([FAR_AHEAD, FAR_AHEAD + 6])  # readings ago that the far forecasts which are asked were made
 _AHEAD = -(-FAR_AHEAD // _CHUNK)  # chunks after a chunk until all that follows it is known
 _RING = (_AHEAD + 1) * _CHUNK
 
@@ -92,7 +93,7 @@ class Forecaster:
 
         See `statistics.judge`. Before there are any, the ring holds nan.
         """
-        made = (self.count - _FAR_AGO) % _RING
+        made = (self.count - FAR_AGO) % _RING
         return self._outputs[0, (self.count - 1) % _RING], self._outputs[1, made], self._carried[made]
 
     def forecast(self, series: int) -> Forecast:
@@ -100,7 +101,7 @@ class Forecaster:
         near, known = self.forecasts[0][series], self.known
         if math.isnan(near[0]):
             return Forecast(math.nan, math.nan, math.nan)
-        scale = math.sqrt(known.variance[series])
+        scale = statistics.deviation(series, known)
         last, mean = known.last[series], known.mean[series]
         narrowest = statistics.finest(series, known)
         expected, low, high = (
@@ -126,28 +127,30 @@ class Forecaster:
             self._teach()
 
     def _teach(self) -> None:
-        """Make a step of Adam on the newest chunk of which all that followed is known, and on some of the past."""
-        first = self.count - _CHUNK * (_AHEAD + 1)
-        at = first % _RING
-        here, D = slice(at, at + _CHUNK), self.series
+        """Learn the newest chunk of which all that followed is known, along with some of the past."""
+        first, D = self.count - _CHUNK * (_AHEAD + 1), self.series
+        here = slice(first % _RING, first % _RING + _CHUNK)
         for number, ahead in enumerate((1, FAR_AHEAD)):
             then = np.arange(first + ahead, first + ahead + _CHUNK) % _RING
             self._targets[:, 0, number * D : (number + 1) * D] = self._z[then] - self._carried[here]
         self._batch[:, 0] = self._inputs[here, 0]
         self._begins[:, :, 0] = self._starts[(first // _CHUNK) % (_AHEAD + 1), :, :, 0]
-        drawn = self._rng.integers(0, max(1, min(self._chunks, _REMEMBERED)), _LANES)
-        for lane in range(1, _LANES):
-            if self._chunks:
-                self._batch[:, lane] = self._past_inputs[drawn[lane]]
-                self._targets[:, lane] = self._past_targets[drawn[lane]]
-                self._begins[:, :, lane] = self._past_states[drawn[lane], :, :, 0]
-            else:
-                self._targets[:, lane] = np.nan
-        place = self._chunks if self._chunks < _REMEMBERED else drawn[0]
+        place = self._chunks if self._chunks < _REMEMBERED else int(self._rng.integers(_REMEMBERED))
         self._past_inputs[place] = self._batch[:, 0]
         self._past_targets[place] = self._targets[:, 0]
-        self._past_states[place, :, :, 0] = self._begins[:, :, 0]
+        self._past_states[place] = self._begins[:, :, :1]
         self._chunks += 1
+        self._descend(1)
+        for _ in range(_EAGER if self._chunks <= _REMEMBERED else 0):
+            self._descend(0)
+
+    def _descend(self, new: int) -> None:
+        """Make a step of Adam on the first ``new`` lanes as they are and, in the others, on chunks of the past."""
+        drawn = self._rng.integers(0, min(self._chunks, _REMEMBERED), _LANES)
+        for lane in range(new, _LANES):
+            self._batch[:, lane] = self._past_inputs[drawn[lane]]
+            self._targets[:, lane] = self._past_targets[drawn[lane]]
+            self._begins[:, :, lane] = self._past_states[drawn[lane], :, :, 0]
         _, gradients, _ = self._gradients(self._batch, self._targets, self._begins)
         self._optimiser.step(gradients, _LEARNING_RATE, _GRAD_CLIP)
         self.network.parameters_changed()

@@ -9,8 +9,9 @@ Each channel is one way of being odd, a number that is high when a series is odd
     NEAR   a running average of -ln p(value) by the network's forecast of one reading before
     FAR    the same by its forecast of many readings before, which what is odd has not reached yet
 
-and each becomes a tail probability: how often was it as high before? Above the top twentieth, where few or no readings
-have been, by a generalised Pareto distribution fitted to the excesses by moments.
+and each becomes a tail probability: how often was it as high before? In the top twentieth, where few or no readings
+have been, this is told by a generalised Pareto distribution fitted to the excesses by moments; what lies below is not
+odd.
 
 Kernels validate nothing, allocate nothing and are plain loops: D is small, and a call costs about 2 microseconds.
 
@@ -44,11 +45,11 @@ _RARE = 0.05  # share of the values that the tail is fitted to
 _TAIL_LIMIT = 32768  # values; then every other one is forgotten, so that memory stays flat and old times fade
 _TAIL_ROOM = 2 * (int(_RARE * _TAIL_LIMIT) + 1)
 _FEW = 100  # values before which there is no tail
-_NARROWEST = 0.02  # standard deviations; see `finest`
+_NARROWEST = 0.05  # standard deviations; see `finest`
 _NATS = 0.02  # what surprises are rounded to
 _SURE = 20  # values after which one that lies far out changes mean and variance no more than one at CLIP would
 _DAY_S, _WEEK_S = 86400.0, 604800.0
-_BEYOND = 1000  # times all values so far; a tail is not believed to know of anything rarer than once in that many
+_BEYOND = 3  # times all values so far; a tail is not believed to know of anything rarer than once in that many
 _HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
 
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
@@ -91,7 +92,15 @@ def slots(time_s):
     """Return the slots of the day and of the week that a time lies in (UTC), or -1 and -1 for nan."""
     if np.isnan(time_s):
         return -1, -1
-    return int(time_s / _DAY_S % 1 * DAY_SLOTS) % DAY_SLOTS, int(time_s / _WEEK_S % 1 * WEEK_SLOTS) % WEEK_SLOTS
+    day, week = time_s % _DAY_S / (_DAY_S / DAY_SLOTS), time_s % _WEEK_S / (_WEEK_S / WEEK_SLOTS)
+    return min(int(day), DAY_SLOTS - 1), min(int(week), WEEK_SLOTS - 1)  # -1e-9 % 1.0 is 1.0
+
+
+@_kernel
+def deviation(d, s):
+    """Return the standard deviation of series d: no less than a quarter of its grain, and never 0."""
+    grain = s.grain[d] if s.grain[d] < np.inf else 0.0
+    return max(math.sqrt(s.variance[d]), 0.25 * grain) + 1e-9 * abs(s.mean[d]) + 1e-12
 
 
 @_kernel
@@ -99,17 +108,15 @@ def standardise(x, d, s):
     """Return the value x of series d in standard deviations from the running mean, within +-CLIP."""
     if s.seen[d] == 0:
         return 0.0
-    x = min(max(x, -HUGE), HUGE)
-    scale = math.sqrt(s.variance[d]) + 1e-9 * abs(s.mean[d]) + 1e-12
-    return min(max((x - s.mean[d]) / scale, -CLIP), CLIP)
+    return min(max((x - s.mean[d]) / deviation(d, s), -CLIP), CLIP)
 
 
 @_kernel
 def rarity(value, values, held, total, is_ranked):
     """Return -log10 of the probability of a value at least as high, given the highest ``held`` of ``total`` before.
 
-    values (room,) ascending. 0 below the top tenth, and while fewer than 100 are known. ``is_ranked``: by the share of
-    values as high alone, at best one in ``total``.
+    values (room,) ascending. 0 below the top twentieth, and while fewer than 100 are known. ``is_ranked``: by the share
+    of values as high alone, at best one in ``total``.
     """
     if total < _FEW or held == 0 or value <= values[0]:
         return 0.0
@@ -123,8 +130,10 @@ def rarity(value, values, held, total, is_ranked):
     counted = -math.log10((held - below + 1.0) / (total + 1.0))
     k = min(max(10, int(_RARE * total)), held - 1)
     threshold = values[held - k - 1]
-    if is_ranked or value <= threshold:
+    if is_ranked:
         return counted
+    if value <= threshold:
+        return 0.0
     mean = square = 0.0
     for i in range(held - k, held):
         excess = values[i] - threshold
@@ -140,6 +149,9 @@ def rarity(value, values, held, total, is_ranked):
         log = np.inf
     else:
         log = math.log(1 + shape * scaled) / shape
+    # Neighbours of a running average are nearly one value: what so few tell of the tail is believed in part.
+    distinct = math.sqrt(_SMOOTHING * k)
+    log *= distinct / (1 + distinct)
     return min(-math.log10(k / (total + 1.0)) + log / math.log(10), math.log10(total * _BEYOND))
 
 
@@ -224,9 +236,8 @@ def finest(d, s):
 
     Values that come in steps, as counts do, cannot be told more exactly than to half a step.
     """
-    scale = math.sqrt(s.variance[d]) + 1e-9 * abs(s.mean[d]) + 1e-12
-    step = 0.5 * s.grain[d] / scale if s.grain[d] < np.inf else 0.0
-    return math.log(min(max(step, _NARROWEST), 1.0))
+    step = 0.5 * s.grain[d] / deviation(d, s) if s.grain[d] < np.inf else 0.0
+    return math.log(max(step, _NARROWEST))
 
 
 @_kernel
@@ -234,6 +245,31 @@ def _surprise(d, c, surprise, smooth, channels):
     """Take a surprise into the running average of a channel; differences that mean nothing are rounded away."""
     smooth[d, c] += _SMOOTHING * (min(max(surprise, -5.0), 30.0) - smooth[d, c])
     channels[d, c] = round(smooth[d, c] / _NATS) * _NATS
+
+
+@_kernel
+def novelty(x, d, s):
+    """Return how far outside all values before x is, as a share of their range; 0 if not, or by next to nothing.
+
+    Two grains are added to the range: that a count is 2 where it was 0 or 1 is no great news.
+    """
+    outside = max(x - s.high[d], s.low[d] - x, 0.0)
+    if s.grain[d] == np.inf:
+        return 1.0 if outside > 0 else 0.0  # it changes for the first time
+    share = outside / (s.high[d] - s.low[d] + 2 * s.grain[d])
+    return min(share, 1e9) if share > _NOVEL else 0.0
+
+
+@_kernel
+def beyond(share, values, held, total):
+    """Return -log10 of how much rarer than the rarest a value is that lies so far outside the range.
+
+    Of n values with an exponential tail the range is about ln n of its scales, so one that lies m ranges outside is
+    rarer by n^-m. Half a range is not counted, nor more than two; nothing, where there were larger leaps before.
+    """
+    if held > 0 and share <= values[held - 1]:
+        return 0.0
+    return math.log10(total) * min(max(share - 0.5, 0.0), 2.0)
 
 
 @_kernel
@@ -254,11 +290,10 @@ def judge(values, near, far, base, s, z, smooth, channels, rare):
             z[d] = np.nan
             continue
         z[d] = standardise(x, d, s)
-        extent = s.high[d] - s.low[d]
-        outside = max(x - s.high[d], s.low[d] - x, 0.0)
         if s.seen[d] >= _LEARNING:
-            novelty = outside / (extent + 1e-9 * abs(x) + 1e-300)
-            channels[d, RANGE] = min(novelty, 1e9) if novelty > _NOVEL else 0.0
+            channels[d, RANGE] = novelty(x, d, s)
+        if s.grain[d] == np.inf and (s.seen[d] == 0 or x == s.value[d]):
+            continue  # it has never changed, and does not now
         narrowest = finest(d, s)
         if not np.isnan(near[d, 0]):
             _surprise(d, NEAR, mixture_nll(z[d] - s.last[d], near[d], narrowest), smooth, channels)
@@ -270,6 +305,8 @@ def judge(values, near, far, base, s, z, smooth, channels, rare):
         for c in range(channels.shape[1]):
             if not np.isnan(channels[d, c]) and (c != RANGE or channels[d, c] > 0):
                 rare[d, c] = rarity(channels[d, c], s.tops[d, c], s.held[d, c], s.total[d, c], c == RANGE)
+            if c == RANGE and rare[d, c] > 0:
+                rare[d, c] += beyond(channels[d, c], s.tops[d, c], s.held[d, c], s.total[d, c])
 
 
 @_kernel
