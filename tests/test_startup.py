@@ -60,6 +60,7 @@ def loaded(tmp_path: Path, module: str, *args: str) -> set[str]:
         ["init", "zsh"],
         ["forget", "--help"],
         ["stats", "--help"],
+        ["watch", "--help"],
         ["keys"],
         ["train", "--help"],
         ["evaluate", "--help"],

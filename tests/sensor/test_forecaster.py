@@ -100,6 +100,10 @@ def test_before_the_first_reading_nothing_is_expected():
     assert all(math.isnan(one) for one in Watcher().forecast())
 
 
+def test_of_what_has_never_changed_the_same_is_expected():
+    assert watch([7.25] * 200).forecast() == (7.25, 7.25, 7.25)
+
+
 def test_the_band_of_counts_is_not_narrower_than_their_grain(rng):
     watcher = watch((rng.random(2000) < 0.02).astype(float))
     forecast = watcher.forecast()

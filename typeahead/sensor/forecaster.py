@@ -101,6 +101,8 @@ class Forecaster:
         near, known = self.forecasts[0][series], self.known
         if math.isnan(near[0]):
             return Forecast(math.nan, math.nan, math.nan)
+        if known.grain[series] == np.inf:  # it has never changed
+            return Forecast(*[float(known.value[series])] * 3)
         scale = statistics.deviation(series, known)
         last, mean = known.last[series], known.mean[series]
         narrowest = statistics.finest(series, known)
