@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 CI = (ROOT / ".ci/run").read_text()
 SHELL_COMMAND = "pip install uv && uv run typeahead"
 TEST_COMMAND = "pip install uv && uv run pytest"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("models/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")])
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -98,14 +99,21 @@ def test_commands_and_options_in_the_pages_exist(page: Path) -> None:
                 assert word.partition("=")[0] in names, f"{page.name}: typeahead {' '.join(words)}"
 
 
-def test_options_named_in_readmes_prose_exist() -> None:
-    named = {option for option in re.findall(r"`(--[a-z-]+)", README)}
-    known = {"--help"}
-    for name in cli.SUBCOMMANDS:
-        command = cli.cli.get_command(click.Context(cli.cli), name)
-        assert command is not None
-        known |= {option for each in command.params for option in each.opts}
-    assert named - known == set()
+def options(command: click.Command) -> set[str]:
+    """Return the options of a command and of all below it."""
+    names = {option for each in command.params for option in each.opts}
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None
+            names |= options(found)
+    return names
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/memory.md"])
+def test_options_named_in_prose_exist(page: str) -> None:
+    named = {option for option in re.findall(r"`(--[a-z-]+)", (ROOT / page).read_text())}
+    assert named - options(cli.cli) - {"--help"} == set()
 
 
 def test_readmes_settings_are_all_there_are_with_their_defaults() -> None:
@@ -114,10 +122,26 @@ def test_readmes_settings_are_all_there_are_with_their_defaults() -> None:
 
 
 def test_the_variable_that_readme_names_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    (variable,) = set(re.findall(r"TYPEAHEAD_(?!TEST)[A-Z_]+", README))
+    (variable,) = set(re.findall(r"TYPEAHEAD_(?:TEXT|DAEMON|SHELL|VOICE)_[A-Z_]+", README))
     usual = config.load()
     monkeypatch.setenv(variable, "9")
     assert config.load() != usual
+
+
+@pytest.mark.slow
+def test_the_variables_that_readme_names_are_given_to_the_command_of_an_alarm(tmp_path: Path) -> None:
+    names = {name.rstrip("_") for name in re.findall(r"\$TYPEAHEAD_([A-Z_]+)", README)}
+    (row,) = [row for row in table(README, "### What you measure") if row[0] == "`--exec COMMAND`"]
+    names |= set(re.findall(r"`_([A-Z]+)`", row[1]))
+    assert len(names) > 2
+    readings = tmp_path / "readings.txt"
+    readings.write_text("".join(f"{50 + number % 7}\n" for number in range(300)) + "5000\n")
+    show = " ".join(f'{name}="$TYPEAHEAD_{name}"' for name in sorted(names))
+    command = [sys.executable, "-m", "typeahead", "watch", str(readings), "--exec", f"echo '' {show}", "--until-alarm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    printed = dict(re.findall(r"([A-Z]+)=(.+?)(?= [A-Z]+=|$)", done.stderr, re.M))
+    assert names - printed.keys() == set()
 
 
 def map_paths() -> dict[str, str]:
@@ -157,9 +181,24 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_what_the_pages_link_to_is_shipped_with_the_sources() -> None:
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"][
+        "include"
+    ]
+    linked = [target for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README + CONTRIBUTING) if "://" not in target]
+    assert {target.split("/")[0] for target in linked} - set(shipped) == set()
+
+
+def test_pictures_of_docs_are_small_and_named() -> None:
+    page = (ROOT / "docs/memory.md").read_text()
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs").iterdir() if path.suffix != ".md"}
+    assert set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)) == set(pictures)
+    assert [name for name, size_bytes in pictures.items() if size_bytes > 150_000] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_named_in_the_pages_exist(page: Path) -> None:
-    named = re.findall(r"`((?:typeahead|tests|models|\.ci)/[\w./-]+)`", page.read_text())
+    named = re.findall(r"`((?:typeahead|tests|models|docs|\.ci)/[\w./-]+)`", page.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
