@@ -112,6 +112,19 @@ def standardise(x, d, s):
 
 
 @_kernel
+def _place(value, values, held):
+    """Return how many of the ``held`` ascending values are below value."""
+    below, above = 0, held
+    while below < above:
+        middle = (below + above) // 2
+        if values[middle] < value:
+            below = middle + 1
+        else:
+            above = middle
+    return below
+
+
+@_kernel
 def rarity(value, values, held, total, is_ranked):
     """Return -log10 of the probability of a value at least as high, given the highest ``held`` of ``total`` before.
 
@@ -120,13 +133,7 @@ def rarity(value, values, held, total, is_ranked):
     """
     if total < _FEW or held == 0 or value <= values[0]:
         return 0.0
-    below, above = 0, held  # where value would stand, after its equals
-    while below < above:
-        middle = (below + above) // 2
-        if values[middle] < value:
-            below = middle + 1
-        else:
-            above = middle
+    below = _place(value, values, held)
     counted = -math.log10((held - below + 1.0) / (total + 1.0))
     k = min(max(10, int(_RARE * total)), held - 1)
     threshold = values[held - k - 1]
@@ -163,13 +170,7 @@ def _insert(value, d, c, s):
     room = 2 * (int(_RARE * s.total[d, c]) + 1) + 20
     if held >= room and value <= values[0]:
         return
-    below, above = 0, held
-    while below < above:
-        middle = (below + above) // 2
-        if values[middle] < value:
-            below = middle + 1
-        else:
-            above = middle
+    below = _place(value, values, held)
     if held < min(room, values.size):
         for i in range(held, below, -1):
             values[i] = values[i - 1]
