@@ -9,7 +9,8 @@ threshold that is best for the other half.
 
 Each detector is shown as it is, and "plain", without the pause that it makes after an alarm. Its own threshold decides
 which alarms begin, and the benchmark's chooses among them: so detectors are compared fairly by "own best", the score of
-all alarms at the best of several thresholds of its own.
+all alarms at the best of several thresholds of its own, and "own crossed", where each half of the files has the one of
+these that is best for the other half.
 """
 
 import argparse
@@ -102,14 +103,21 @@ def own_report(scores, crossed):
     return "\n".join(lines)
 
 
+def mean_of(halves):
+    """Return the normalised score of a corpus of that of its halves, each with as much weight as it has windows."""
+    windows = sum(half.windows for half in halves)
+    return sum(half.normalised * half.windows for half in halves if half.windows) / windows
+
+
 def summary_line(row, corpus, scores, profiles, own, speed):
-    best = [nab_scoring.best_score(corpus, scores, weights) for weights in profiles.values()]
-    halves = nab_scoring.crossed(corpus, scores, profiles[STANDARD])
-    crossed = sum(half.normalised * half.windows for half in halves if half.windows) / best[0].windows
-    line = f"{row:17}" + "".join(f"{score.normalised:10.2f}" for score in best) + f"{crossed:10.2f}"
-    highest = max(own.values(), key=lambda score: score.normalised, default=None)
-    told = f"{highest.normalised:.2f} at {highest.threshold:g}" if highest else ""
-    return f"{line}{told:>16}{speed:12,.0f}"
+    """Return a row of the last table; ``own`` is what `own_thresholds` returns, or None."""
+    best = [nab_scoring.best_score(corpus, scores, weights).normalised for weights in profiles.values()]
+    crossed = mean_of(nab_scoring.crossed(corpus, scores, profiles[STANDARD]))
+    line = f"{row:17}" + "".join(f"{score:10.2f}" for score in [*best, crossed])
+    if own is None:
+        return f"{line}{'':28}{speed:12,.0f}"
+    highest = max(own[0].values(), key=lambda score: score.normalised)
+    return f"{line}{f'{highest.normalised:.2f} at {highest.threshold:g}':>15}{mean_of(own[1]):13.2f}{speed:12,.0f}"
 
 
 def arguments_of(arguments):
@@ -138,16 +146,20 @@ def main(arguments=None):
         for row, scores in rows.items():
             what = DETECTORS[name][0] + (", without a pause after an alarm" if row != name else "")
             print(report(row, what, corpus, scores, profiles), flush=True)
-            own = {}
+            own = None
             if given.thresholds and row == name and len(rows) > 1:
-                own, crossed = own_thresholds(corpus, rows[f"{name}plain"], profiles[STANDARD], config)
-                print(own_report(own, crossed), flush=True)
+                own = own_thresholds(corpus, rows[f"{name}plain"], profiles[STANDARD], config)
+                print(own_report(*own), flush=True)
             summary.append(summary_line(row, corpus, scores, profiles, own, speed))
             if given.output:
                 for series, one in zip(corpus, scores, strict=True):
                     nab_corpus.write_results(given.output, row, series, one)
     columns = [*(name.removeprefix("reward_").removesuffix("_rate") for name in profiles), "crossed"]
-    print(f"\n{'detector':17}" + "".join(f"{name:>10}" for name in columns) + f"{'own best':>16}{'readings/s':>12}")
+    print(
+        f"\n{'detector':17}"
+        + "".join(f"{name:>10}" for name in columns)
+        + f"{'own best':>15}{'own crossed':>13}{'readings/s':>12}"
+    )
     print("\n".join(summary))
 
 
