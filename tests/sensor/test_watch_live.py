@@ -8,28 +8,21 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.shell.terminal import Terminal
+from tests.shell.terminal import Terminal, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 120.0  # the machine may be busy, and kernels not compiled yet
+until = partial(wait_until, patience_s=PATIENCE_S)
 WATCH = [sys.executable, "-m", "typeahead", "watch"]
 ALARM = r"[\d-]+ [\d:]+  load: \d{4,}, expected \d+"
-
-
-def until(condition: Callable[[], Any], what: Callable[[], object]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
-    return value
 
 
 class Live:

@@ -28,9 +28,9 @@ from typeahead.shell.suggestions import Options, Suggestions
 PATIENCE_S = 20.0
 
 
-def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
+def wait_until(condition: Callable[[], Any], what: Callable[[], object], patience_s: float = PATIENCE_S) -> Any:
     """Return the first true value of ``condition``; fail with ``what()`` when there is none for a long time."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(what())

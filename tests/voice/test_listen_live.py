@@ -12,16 +12,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.shell.terminal import Terminal, children_named, is_running
+from tests.shell.terminal import Terminal, children_named, is_running, wait_until
 from tests.voice import stand_in
 from tests.voice.virtual_microphone import VirtualMicrophone
 from typeahead import config
@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 200.0  # the machine may be busy, and kernels not compiled yet
+until = partial(wait_until, patience_s=PATIENCE_S)
 LISTEN = [sys.executable, "-m", "typeahead", "listen"]
 READY = "dropped"  # a word that only the view has, and no other row
 
@@ -41,14 +42,6 @@ def model(tmp_path: Path) -> Path:
     path = stand_in.model(tmp_path)
     stand_in.detector().push(stand_in.sentence("go"))
     return path
-
-
-def until(condition: Callable[[], Any], what: Callable[[], object]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
-    return value
 
 
 def heard(screen: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-from typeahead.errors import ConfigError
+from typeahead.cli.pictures import drawn
 
 if TYPE_CHECKING:
     from typeahead.rnn.trials import Trial
@@ -201,23 +201,12 @@ def draw(trials: list[Trial], outcomes: Outcomes, picture: Path) -> None:
     ConfigError
         The picture cannot be written.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")  # a picture needs no window
-    from matplotlib import pyplot
-
     tasks = list(dict.fromkeys(trial.task for trial in trials))
-    figure, axes = pyplot.subplots(len(tasks), 2, figsize=(11, 3.3 * len(tasks)), squeeze=False, layout="constrained")
-    for task, (left, right) in zip(tasks, axes, strict=True):
-        mine = [trial for trial in trials if trial.task == task]
-        _draw_shares(left, mine, outcomes)
-        _draw_losses(right, mine, outcomes)
-    try:
-        figure.savefig(picture, dpi=150)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{picture}: the picture cannot be drawn ({error}); name another place") from error
-    finally:
-        pyplot.close(figure)
+    with drawn(picture, len(tasks), 2, figsize=(11, 3.3 * len(tasks)), squeeze=False) as (_, axes):
+        for task, (left, right) in zip(tasks, axes, strict=True):
+            mine = [trial for trial in trials if trial.task == task]
+            _draw_shares(left, mine, outcomes)
+            _draw_losses(right, mine, outcomes)
 
 
 def _draw_shares(axes: Any, trials: list[Trial], outcomes: Outcomes) -> None:

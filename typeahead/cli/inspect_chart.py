@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typeahead.errors import ConfigError
+from typeahead.cli.pictures import drawn
 
 _DECADES = 6  # shown at most below the top: what is smaller is as good as nothing
 _LABEL = 6  # columns before the axis
@@ -123,14 +123,10 @@ def draw(models: Sequence[Drawn], level: float, units: str, loss: str, picture: 
     ConfigError
         The picture cannot be written.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")  # a picture needs no window
-    from matplotlib import pyplot
+    from matplotlib import rc_context
 
     sizes: Any = {"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
-    with pyplot.rc_context(sizes):
-        figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained", width_ratios=(1.25, 1))
+    with rc_context(sizes), drawn(picture, 1, 2, dpi=160, figsize=(8, 3), width_ratios=(1.25, 1)) as (_, (left, right)):
         for i, model in enumerate(models):
             colour = _COLOURS[i % len(_COLOURS)]
             for layer, norms in enumerate(model.layers):
@@ -153,9 +149,3 @@ def draw(models: Sequence[Drawn], level: float, units: str, loss: str, picture: 
         for axes in (left, right):
             axes.grid(alpha=0.25, linewidth=0.6)
         left.legend(frameon=False, loc="best")
-        try:
-            figure.savefig(picture, dpi=160)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{picture}: the picture cannot be drawn ({error}); name another place") from error
-        finally:
-            pyplot.close(figure)

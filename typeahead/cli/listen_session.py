@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import click
 from typeahead.cli.listen_actions import Actions, Outcome, run
 from typeahead.cli.listen_keys import Keys
 from typeahead.cli.listen_view import Look, Moment, Screen, rows
+from typeahead.cli.signals import Signals
 from typeahead.errors import AudioError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _READ_S = 0.1  # for which a key or a signal may have to wait
 _CPU_S = 1.0  # over which the processor's share is taken
 _SILENT_S = 5.0  # of digital silence, after which it is said
 _QUESTION_S = 15.0  # for which a question waits
-_PATIENCE_S = 2.0  # for which Ctrl-C leaves the session to end by itself
 _LOST_S = 1.4  # after which a microphone that nobody reads loses sound
 
 
@@ -96,7 +95,7 @@ class Session:
         self._ear: Ear | None = None
         self._source: Source | None = None
         self._source_name, self._native_sr = "", 0
-        self._asleep = self._is_over = self._was_silent = self._was_lost = self._is_stopping = False
+        self._asleep = self._is_over = self._was_silent = self._was_lost = False
         self._reopened = self._dropped_before = 0
         self._num_words = 0
         self._question, self._asked_at = "", 0.0
@@ -104,7 +103,7 @@ class Session:
         self._started = self._drawn_at = time.monotonic()
         self._level_db = -100.0
         self._cpu, self._cpu_from = 0.0, (time.monotonic(), time.process_time())
-        self._signals: list[tuple[int, float]] = []
+        self._signals = Signals()
 
     def run(self) -> int:
         """Listen; return the exit status.
@@ -119,7 +118,8 @@ class Session:
         if not self._options.push_to_talk:
             self._open()  # before the model is loaded, so that nothing is lost meanwhile
         self._prepare()
-        with self._caught_signals():
+        has_terminal = self._keys is not None or self._screen is not None
+        with self._signals.caught(has_terminal, is_last=True):
             try:
                 if self._keys is not None:
                     self._keys.take()
@@ -128,10 +128,9 @@ class Session:
                 self._leave_terminal()
                 self._close()
         if self._signals:
-            number = self._signals[0][0]
-            if number == signal.SIGINT:
+            if self._signals.first == signal.SIGINT:
                 raise KeyboardInterrupt
-            return 128 + number
+            return 128 + self._signals.first
         if self._options.once and not self._num_words:
             where = f"in {self._source_name}" if self._is_over else f"within {self._options.timeout_s:g} s"
             raise AudioError(f"no word was heard {where}; speak up, or see what typeahead listen shows on a terminal")
@@ -158,7 +157,7 @@ class Session:
     def _listen(self) -> None:
         assert self._ear is not None
         while not (self._signals or self._is_over or (self._options.once and self._num_words)):
-            if self._is_stopping:
+            if self._signals.take_stop():
                 self._stop()
             self._take_keys()
             if self._source is not None:
@@ -296,12 +295,8 @@ class Session:
 
     def _run(self, line: str) -> None:
         """Run a line in the foreground, with the microphone closed meanwhile."""
-        with self._away():
-            num_signals = len(self._signals)
+        with self._away(), self._signals.left_to_program():
             status = run(line, to_stderr=self._options.as_json)
-            # Ctrl-C was for the program.
-            self._signals[num_signals:] = [each for each in self._signals[num_signals:] if each[0] != signal.SIGINT]
-            self._is_stopping = False
         if status:
             self._say(f"status {status}: {line}", is_word=False)
 
@@ -328,7 +323,7 @@ class Session:
         try:
             typed = self._keys.read(timeout_s if self._source is not None else _READ_S)
         except EOFError:
-            self._signals.append((signal.SIGHUP, time.monotonic()))
+            self._signals.hang_up()
             return
         for key in typed:
             if self._question:
@@ -403,39 +398,11 @@ class Session:
 
     def _stop(self) -> None:
         """Stop as Ctrl-Z wants it, until the shell says to go on."""
-        self._is_stopping = False
         with self._away():
-            own = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTSTP)
-            signal.signal(signal.SIGTSTP, own)
+            self._signals.stop()
 
     def _leave_terminal(self) -> None:
         if self._screen is not None:
             self._screen.close()
         if self._keys is not None:
             self._keys.give_back()
-
-    @contextmanager
-    def _caught_signals(self) -> Iterator[None]:
-        """Collect the signals that end the session, which does so by itself; where it hangs, the next one ends it."""
-
-        def handle(number: int, _frame: object) -> None:
-            now = time.monotonic()
-            if self._signals and now - self._signals[0][1] > _PATIENCE_S:
-                raise KeyboardInterrupt
-            self._signals.append((number, now))
-
-        def handle_stop(number: int, _frame: object) -> None:
-            self._is_stopping = True
-
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, handle) for number in numbers}
-        if self._keys is not None or self._screen is not None:
-            before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, handle_stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            if self._signals:  # the process is ending, which a second Ctrl-C must not disturb
-                signal.signal(signal.SIGINT, signal.SIG_IGN)

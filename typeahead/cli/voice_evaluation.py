@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from typeahead.cli.pictures import drawn
 from typeahead.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def draw_confusion(figures: ClipFigures, picture: Path) -> None:
     rows = [i for i, label in enumerate(figures.labels) if label in figures.recall]
     counts, shares = figures.confusion[rows], figures.shares[rows]
     names = [label.strip("_") for label in figures.labels]
-    with _figure(picture, (2 + 0.5 * len(names), 1.8 + 0.45 * len(rows))) as axes:
+    with drawn(picture, figsize=(2 + 0.5 * len(names), 1.8 + 0.45 * len(rows))) as (_, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
         axes.set_yticks(range(len(rows)), [names[i] for i in rows])
@@ -244,7 +245,7 @@ def draw_trade(figures: StreamFigures, picture: Path) -> None:
     ConfigError
         The picture cannot be written.
     """
-    with _figure(picture, (7, 5)) as axes:
+    with drawn(picture, figsize=(7, 5)) as (_, axes):
         if figures.words is None:
             axes.plot(
                 [p.threshold for p in figures.sweep], [p.per_hour for p in figures.sweep], marker="o", markersize=3
@@ -260,23 +261,6 @@ def draw_trade(figures: StreamFigures, picture: Path) -> None:
             axes.set(xlabel="false alarms an hour", ylabel="words missed, %", title="by threshold")
             axes.set_xscale("symlog", linthresh=1)
         axes.grid(alpha=0.3)
-
-
-@contextmanager
-def _figure(picture: Path, size: tuple[float, float]) -> Iterator[Any]:
-    import matplotlib
-
-    matplotlib.use("Agg")  # a picture needs no window
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=size, layout="constrained")
-    try:
-        yield axes
-        figure.savefig(picture, dpi=150)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{picture}: the picture cannot be drawn ({error}); name another place") from error
-    finally:
-        pyplot.close(figure)
 
 
 def voice_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from typeahead.cli.signals import Signals
 from typeahead.cli.watch_action import Action
 from typeahead.cli.watch_display import Display
 from typeahead.cli.watch_report import counted, explained, fields, harmless, no_readings, scored, when
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 NO_ALARM = 3  # the exit status of --until-alarm without one
 _TICK_S = 0.1  # between two drawings, and for which a key may have to wait
-_PATIENCE_S = 2.0  # for which Ctrl-C leaves the session to end by itself
 _SLOW_START_S = 5.0  # after which it is said what is being waited for
 
 
@@ -89,11 +86,11 @@ class Session:
         self._alarms = self._before = 0  # readings that the model had seen before
         self._verdict: Verdict | None = None
         self._since = ""  # when the state of alarm began
-        self._is_over = self._is_done = self._is_stopping = self._is_saved = False
+        self._is_over = self._is_done = self._is_saved = False
         self._started = time.monotonic()
         self._tick_at = 0.0
         self._failure: OSError | None = None  # of standard output
-        self._signals: list[tuple[int, float]] = []
+        self._signals = Signals()
 
     def run(self) -> int:
         """Watch; return the exit status.
@@ -109,7 +106,7 @@ class Session:
         self._started = time.monotonic()
         has_ended = False
         try:
-            with self._caught_signals():
+            with self._signals.caught(has_terminal=self._display is not None):
                 try:
                     if self._display is not None:
                         self._display.take_keys()
@@ -123,7 +120,7 @@ class Session:
             if self._action is not None:
                 self._action.finish(is_patient=has_ended)
         if self._signals:
-            return 128 + self._signals[0][0]
+            return 128 + self._signals.first
         return NO_ALARM if self._options.until_alarm and not self._alarms else 0
 
     def _prepared(self) -> Callable[[Sequence[str]], Watcher]:
@@ -274,7 +271,7 @@ class Session:
         return bool(self._signals) or self._is_over or self._is_done or self._failure is not None
 
     def _attend(self) -> None:
-        if self._is_stopping:
+        if self._signals.take_stop():
             self._stop()
         if self._action is not None:
             self._action.poll()
@@ -284,7 +281,7 @@ class Session:
             try:
                 self._is_over = self._is_over or self._display.wants_end()
             except EOFError:
-                self._signals.append((signal.SIGHUP, time.monotonic()))
+                self._signals.hang_up()
             if self._display.is_stale(self._parser.counts.lines, self._verdict):
                 self._draw()
 
@@ -307,15 +304,12 @@ class Session:
         try:
             self._display.draw(moment)
         except OSError:  # the terminal has gone
-            self._signals.append((signal.SIGHUP, time.monotonic()))
+            self._signals.hang_up()
 
     def _stop(self) -> None:
         """Stop as Ctrl-Z wants it, until the shell says to go on."""
-        self._is_stopping = False
         self._leave_terminal()
-        own = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, own)
+        self._signals.stop()
         if self._display is not None:
             self._display.take_keys()
 
@@ -324,31 +318,3 @@ class Session:
             if self._display.is_drawn:
                 self._draw()  # the lines that wait
             self._display.close()
-
-    @contextmanager
-    def _caught_signals(self) -> Iterator[None]:
-        """Collect the signals that end the session, which does so by itself; where it hangs, the next one ends it."""
-
-        def handle(number: int, _frame: object) -> None:
-            now = time.monotonic()
-            if self._signals and now - self._signals[0][1] > _PATIENCE_S:
-                raise KeyboardInterrupt
-            self._signals.append((number, now))
-
-        def handle_stop(number: int, _frame: object) -> None:
-            self._is_stopping = True
-
-        # What nohup, or a shell for its background, has switched off stays off.
-        numbers = [
-            number
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        ]
-        before = {number: signal.signal(number, handle) for number in numbers}
-        if self._display is not None:
-            before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, handle_stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
