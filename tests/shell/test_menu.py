@@ -44,7 +44,7 @@ def ready(terminal: Terminal) -> Terminal:
     terminal.run("echo rea''dy")
     wait_until(lambda: "ready" in terminal.screen() and line(terminal) == "", lambda: repr(terminal.screen()))
     terminal.press("C-l")
-    wait_until(lambda: terminal.screen()[0].endswith("❯"), lambda: repr(terminal.screen()))
+    wait_until(lambda: "".join(terminal.screen()[:1]).endswith("❯"), lambda: repr(terminal.screen()))
     return terminal
 
 
