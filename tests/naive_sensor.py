@@ -67,7 +67,7 @@ class Series:
         z = min(max((x - self.mean) / self.scale(), -CLIP), CLIP) if self.values else 0.0
         channels, smooth = [math.nan] * 3, list(self.smooth)
         if len(self.values) >= 50:
-            low, high = min(self.values), max(self.values)
+            low, high = min(self.values[9:]), max(self.values[9:])
             outside = max(x - high, low - x, 0)
             share = outside / (high - low + 2 * self.grain) if self.grain < math.inf else float(outside > 0)
             channels[0] = min(share, 1e9) if share > NOVEL else 0.0

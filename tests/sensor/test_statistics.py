@@ -166,6 +166,16 @@ def test_only_a_new_extreme_beyond_the_range_is_one_and_the_largest_is_rarest():
     assert judged.rare[0, RANGE] == pytest.approx(math.log10(951) + math.log10(950), rel=1e-6)
 
 
+def test_an_average_since_the_start_as_vmstat_begins_with_is_no_part_of_the_range():
+    judged = Judged()
+    for number in range(300):
+        value = [45.0 if number == 0 else float(number % 2)]
+        judged.judge(value)
+        judged.absorb(value)
+    judged.judge([52.0])
+    assert judged.rare[0, RANGE] > 6
+
+
 def test_slots_are_half_hours_of_the_day_and_hours_of_the_week():
     at = datetime(2026, 11, 26, 17, 45, tzinfo=UTC).timestamp()
     assert statistics.slots(at)[0] == 35

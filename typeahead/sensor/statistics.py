@@ -41,6 +41,7 @@ _FORGETTING = 1 / 4300  # of mean and variance: half is forgotten in 3,000 readi
 _DAILY, _WEEKLY = 0.1, 0.15  # share of the newest reading in a slot's usual value: weeks, not months
 _NOVEL = 0.003  # of the range; a value that far outside is a new extreme
 _LEARNING = 50  # readings before the first new extreme
+_SETTLING = 10  # readings that are no part of the range: vmstat and its like begin with an average since the start
 _RARE = 0.05  # share of the values that the tail is fitted to
 _TAIL_LIMIT = 32768  # values; then every other one is forgotten, so that memory stays flat and old times fade
 _TAIL_ROOM = 2 * (int(_RARE * _TAIL_LIMIT) + 1)
@@ -333,8 +334,8 @@ def absorb(values, time_s, z, smooth, channels, s):
             if not np.isnan(channels[d, c]):
                 _insert(channels[d, c], d, c, s)
         s.smooth[d] = smooth[d]
-        s.low[d] = x if s.seen[d] == 0 else min(s.low[d], x)
-        s.high[d] = x if s.seen[d] == 0 else max(s.high[d], x)
+        s.low[d] = x if s.seen[d] < _SETTLING else min(s.low[d], x)
+        s.high[d] = x if s.seen[d] < _SETTLING else max(s.high[d], x)
         if s.seen[d] > 0 and x != s.value[d]:
             s.grain[d] = min(s.grain[d], abs(x - s.value[d]))
         s.value[d] = x
