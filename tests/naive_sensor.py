@@ -24,7 +24,7 @@ def share_below(value, outputs, narrowest=-np.inf):
 
 def rarity(value, past, is_ranked=False):
     """-log10 of the tail probability of value, given all values before."""
-    if len(past) < 100:
+    if len(past) < (50 if is_ranked else 100):
         return 0.0
     past = sorted(past)
     counted = -math.log10((sum(one >= value for one in past) + 1) / (len(past) + 1))

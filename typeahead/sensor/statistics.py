@@ -130,9 +130,9 @@ def rarity(value, values, held, total, is_ranked):
     """Return -log10 of the probability of a value at least as high, given the highest ``held`` of ``total`` before.
 
     values (room,) ascending. 0 below the top twentieth, and while fewer than 100 are known. ``is_ranked``: by the share
-    of values as high alone, at best one in ``total``.
+    of values as high alone, at best one in ``total``, from 50 on.
     """
-    if total < _FEW or held == 0 or value <= values[0]:
+    if total < (_LEARNING if is_ranked else _FEW) or held == 0 or value <= values[0]:
         return 0.0
     below = _place(value, values, held)
     counted = -math.log10((held - below + 1.0) / (total + 1.0))
