@@ -62,7 +62,7 @@ class Traces:
         """Take note of a reading that the watcher has not seen yet."""
         known = zip(self.traces, reading.values, watcher.scores, strict=False)
         for number, (trace, value, score) in enumerate(known):
-            trace.add(value, watcher.forecast(number, reading.time_s), score)
+            trace.add(value, watcher.forecast(number), score)
 
     def added(self, began_s: float, ended_s: float) -> None:
         """Take note of how long that took, which decides about the next one."""
@@ -146,7 +146,7 @@ class Extremes:
         self._filled = 0
         self.starts.append((self._count, reading.time_s))
         for number, buckets in enumerate(self.series):
-            bucket, forecast = Bucket(), watcher.forecast(number, reading.time_s)
+            bucket, forecast = Bucket(), watcher.forecast(number)
             if forecast.low <= forecast.high:
                 bucket.band_low, bucket.band_high = forecast.low, forecast.high
             buckets.append(bucket)

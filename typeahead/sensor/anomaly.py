@@ -106,7 +106,6 @@ class Watcher:
         self._smooth, self._channels, self._rare = np.zeros((D, C)), np.zeros((D, C)), np.zeros((D, C))
         self._weights = np.array([_WEIGHTS[c] for c in range(C)])
         self._is_alarmed, self._calm, self._last_alarm = False, 0, -math.inf
-        self._reason = ""
 
     def warm_up(self) -> None:
         """Compile all kernels, or read them from their cache: what the first readings would otherwise wait for."""
@@ -115,15 +114,19 @@ class Watcher:
             trial.observe([float(number % 3)] * len(self.names), 60.0 * number)
         trial.forecast()
 
-    def forecast(self, series: int = 0, time_s: float | None = None) -> Forecast:
-        """Return what is expected of the coming reading of a series; its time makes no difference yet."""
+    def forecast(self, series: int = 0) -> Forecast:
+        """Return what is expected of the coming reading of a series."""
         return self._forecaster.forecast(series)
 
     @property
     def scores(self) -> tuple[float, ...]:
         """The score of each series at the last reading that was judged."""
-        rare = (self._rare + self._weights * (self._rare > 0)).max(axis=1)
-        return tuple(float(one) for one in np.clip(rare / _SCORE_SCALE, 0.0, 1.0))
+        return tuple(float(one) for one in np.clip(self._weighted().max(axis=1) / _SCORE_SCALE, 0.0, 1.0))
+
+    def _weighted(self) -> statistics.Array:
+        """Return -log10 p of each series and channel (D, C) with the channel's weight, 0 where nothing is rare."""
+        weighted: statistics.Array = self._rare + self._weights * (self._rare > 0)
+        return weighted
 
     def score_one(self, values: Sequence[float] | float, time_s: float | None = None) -> float:
         """Return how odd a reading would be now, in [0, 1]; nothing is learnt from it."""
@@ -187,7 +190,7 @@ class Watcher:
         self.count += 1
 
     def _alarm(self, score: float, time_s: float | None) -> Alarm:
-        weighted = self._rare + self._weights * (self._rare > 0)
+        weighted = self._weighted()
         series, channel = np.unravel_index(int(weighted.argmax()), weighted.shape)
         expected, low, high = self.forecast(int(series))
         seen = float(self._values[series])
@@ -218,7 +221,7 @@ class Watcher:
         """Return one line on the last reading that was judged, of the series that was oddest."""
         scores = self.scores
         series = max(range(len(scores)), key=scores.__getitem__)
-        channel = int((self._rare[series] + self._weights * (self._rare[series] > 0)).argmax())
+        channel = int(self._weighted()[series].argmax())
         rarity = 10 ** (_SCORE_SCALE * scores[series])
         told = f"{self.names[series]} {self._values[series]:.6g}"
         if scores[series] <= 0:

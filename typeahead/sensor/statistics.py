@@ -13,7 +13,7 @@ and each becomes a tail probability: how often was it as high before? In the top
 have been, this is told by a generalised Pareto distribution fitted to the excesses by moments; what lies below is not
 odd.
 
-Kernels validate nothing, allocate nothing and are plain loops: D is small, and a call costs about 2 microseconds.
+Kernels validate nothing, allocate nothing and are plain loops, for D is small.
 
 References: Pickands 1975 and Hosking and Wallis 1987, equation 5 (tails); Siffer et al. 2017, SPOT (tails of streams).
 """
